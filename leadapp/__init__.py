@@ -1,0 +1,1 @@
+"""Leadapp: the lead desk of small-business sites. `app.create_app` is the way in."""

@@ -1,0 +1,1 @@
+"""The admin: Flask-Admin views, one file a domain, behind one guard."""

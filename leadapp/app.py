@@ -1,0 +1,39 @@
+"""create_app: the table of contents of Leadapp."""
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from leadapp import cli, database, queue
+from leadapp.accounts import models as _accounts  # noqa: F401 - every table is known before the first query
+from leadapp.config import ROOT, Settings
+from leadapp.deliveries import outbox
+from leadapp.extensions import csrf, db, mail, migrate
+from leadapp.files import models as _files  # noqa: F401
+from leadapp.deliveries import models as _deliveries  # noqa: F401
+from leadapp.leads import integration
+from leadapp.leads import models as _leads  # noqa: F401
+from leadapp.ops import models as _ops  # noqa: F401
+
+
+def create_app(config: Settings | None = None) -> Flask:
+    """The application; `config` is read from the environment when none is given."""
+    settings = config or Settings()
+    app = Flask(__name__, template_folder=str(ROOT / "templates"), instance_path=str(ROOT / "instance"))
+    app.config.from_mapping(settings.for_flask())
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = database.engine_options(settings)
+    hops = settings.trusted_proxy_hops
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+
+    db.init_app(app)
+    migrate.init_app(app, db, directory=str(ROOT / "migrations"), render_as_batch=True, compare_type=True)
+    with app.app_context():
+        database.watch(db.engine)
+    mail.init_app(app)
+    csrf.init_app(app)
+    queue.init_app(app)
+
+    # What a lead shows of its deliveries is written in the transaction that changes them.
+    outbox.ON_CHANGE = [integration.refresh]
+
+    cli.init_app(app)
+    return app

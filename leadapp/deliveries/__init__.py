@@ -1,0 +1,1 @@
+"""Deliveries: the outbox, its protocol and its channels."""

@@ -1,0 +1,1 @@
+"""One file a channel; CHANNELS names them all."""

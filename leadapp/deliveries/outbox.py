@@ -1,0 +1,2 @@
+"""x"""
+ON_CHANGE: list = []

@@ -1,0 +1,1 @@
+"""The one-machine set-up behind make run."""

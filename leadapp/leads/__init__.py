@@ -1,0 +1,1 @@
+"""Leads: forms, intake, and the jobs that deliver a lead."""

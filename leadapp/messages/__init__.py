@@ -1,0 +1,1 @@
+"""Messages for people: rendered from templates/emails, handed to a provider."""

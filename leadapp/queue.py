@@ -1,0 +1,214 @@
+"""The bell. Redis carries row ids and nothing else; only this file and workers/process.py import rq.
+
+`ring` is what the rest of the app calls: one pipelined write on a connection that gives up after 0.3 s, does not
+retry, and is left alone for 5 s after a failure. A lost Redis costs a visitor less than a second and no lead.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from flask import Flask, current_app
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+from rq import Queue, get_current_job
+from rq.exceptions import NoSuchJobError
+from rq.job import Job
+from rq.registry import FailedJobRegistry
+from rq.serializers import JSONSerializer
+from rq.utils import import_attribute
+
+from leadapp.config import Settings, settings
+
+logger = logging.getLogger(__name__)
+
+NOTIFICATIONS = "notifications"
+INTEGRATIONS = "integrations"
+PROCESSING = "processing"
+SCHEDULED = "scheduled"
+QUEUES = (NOTIFICATIONS, INTEGRATIONS, PROCESSING, SCHEDULED)
+
+# The only functions that a worker runs: whoever can write to Redis could otherwise name any.
+JOBS = {
+    "send_lead_notification": "leadapp.leads.jobs.send_lead_notification",
+    "send_lead_webhook": "leadapp.leads.jobs.send_lead_webhook",
+    "send_lead_to_customer": "leadapp.leads.jobs.send_lead_to_customer",
+    "deliver": "leadapp.deliveries.work.deliver",
+}
+
+RING_TIMEOUT = 0.3
+BREAKER_SECONDS = 5.0
+RESULT_TTL = 3600
+FAILURE_TTL = 7 * 24 * 3600
+NEEDS_YOU = "needs_you"  # job.meta: ids of the rows that became permanently_failed
+RUNG_AT = "rung_at"  # job.meta: the database's time of the ring
+
+
+@dataclass(frozen=True)
+class Bell:
+    """One job to ring: its name in JOBS, its queue, the ids it carries, the database's time of the ring."""
+
+    job: str
+    queue: str
+    ids: Sequence[str]
+    at: datetime
+
+
+@dataclass
+class _Line:
+    """The short-tempered connection of the web process, and its breaker."""
+
+    redis: Redis
+    closed_until: float = 0.0
+
+
+def connect(found: Settings, timeout: float) -> Redis:
+    """A connection pool with no retries whose every step gives up after `timeout` seconds."""
+    tls: dict[str, Any] = {}
+    if found.redis_url.startswith("rediss://") and not found.redis_tls_verify:
+        tls = {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
+    return Redis.from_url(
+        found.redis_url,
+        socket_timeout=timeout,
+        socket_connect_timeout=min(timeout, 2.0),
+        retry=Retry(NoBackoff(), 0),
+        **tls,
+    )
+
+
+def init_app(app: Flask) -> None:
+    """Prepare the ringing connection; nothing is connected until the first ring."""
+    app.extensions["queue"] = _Line(connect(app.config["SETTINGS"], RING_TIMEOUT))
+
+
+def line() -> Redis:
+    """The short-tempered connection, also for the rate limiter and for looking at queues."""
+    return _line().redis
+
+
+def _line() -> _Line:
+    found: _Line = current_app.extensions["queue"]
+    return found
+
+
+def ring(bells: Sequence[Bell]) -> str | None:
+    """Enqueue all of them in one round trip. Returns None, or why it could not be done (never raises)."""
+    if settings().queue_eager:
+        for bell in bells:
+            function(bell.job)(*_arguments(bell))
+        return None
+    ours = _line()
+    if time.monotonic() < ours.closed_until:
+        return "no answer from Redis a moment ago"
+    try:
+        _write(ours.redis, bells)
+    except (RedisError, OSError) as error:
+        ours.closed_until = time.monotonic() + BREAKER_SECONDS
+        logger.warning("queue unavailable", exc_info=True)
+        return reason(error)
+    return None
+
+
+def _write(redis: Redis, bells: Sequence[Bell]) -> None:
+    timeout = int(settings().lease_seconds + 60)
+    with redis.pipeline(transaction=False) as pipe:
+        for name in dict.fromkeys(bell.queue for bell in bells):
+            prepared = [
+                Queue.prepare_data(
+                    JOBS[bell.job],
+                    args=_arguments(bell),
+                    timeout=timeout,
+                    result_ttl=RESULT_TTL,
+                    failure_ttl=FAILURE_TTL,
+                    description=f"{bell.job} {' '.join(bell.ids[:3])}{' ...' if len(bell.ids) > 3 else ''}",
+                    meta={RUNG_AT: bell.at.timestamp()},
+                )
+                for bell in bells
+                if bell.queue == name
+            ]
+            open_queue(name, redis).enqueue_many(prepared, pipeline=pipe)
+        pipe.execute()
+
+
+def _arguments(bell: Bell) -> tuple[Any, ...]:
+    return (list(bell.ids),) if bell.job == "deliver" else (bell.ids[0],)
+
+
+def reason(error: Exception) -> str:
+    """Why Redis did not take it, in a few words without addresses or passwords."""
+    words = type(error).__name__.removesuffix("Error").lower() or "error"
+    text = str(error)
+    if "OOM" in text or "maxmemory" in text:
+        return "Redis is out of memory"
+    if "timeout" in words or "timed out" in text.lower():
+        return "Redis does not answer"
+    if "connection" in words or isinstance(error, OSError):
+        return "Redis refuses the connection"
+    return f"Redis says {words}"
+
+
+def function(job: str) -> Callable[..., Any]:
+    """The function that a job's name stands for."""
+    found: Callable[..., Any] = import_attribute(JOBS[job])
+    return found
+
+
+def open_queue(name: str, redis: Redis) -> Queue:
+    return Queue(name, connection=redis, serializer=JSONSerializer)
+
+
+def oldest_ring(name: str) -> datetime | None:
+    """When the job that is next in this queue was rung, by the database's clock; None when the queue is empty.
+
+    Raises RedisError while Redis is away.
+    """
+    redis = line()
+    queue = open_queue(name, redis)
+    ids = queue.get_job_ids(0, 1)
+    if not ids:
+        return None
+    try:
+        rung_at = Job.fetch(ids[0], connection=redis, serializer=JSONSerializer).meta.get(RUNG_AT)
+    except NoSuchJobError:
+        return None
+    return datetime.fromtimestamp(rung_at, UTC) if rung_at else None
+
+
+def rows_to_retry() -> list[str]:
+    """Ids that the running job left as permanently_failed last time: somebody requeued it from rq-dashboard."""
+    job = get_current_job()
+    return list(job.meta.get(NEEDS_YOU, [])) if job else []
+
+
+def note_needs_you(ids: Sequence[str]) -> None:
+    """Write the permanently failed ids of this run on the running job, for a later requeue. [] clears them."""
+    job = get_current_job()
+    if job and (ids or job.meta.get(NEEDS_YOU)):
+        job.meta[NEEDS_YOU] = list(ids)
+        job.save_meta()
+
+
+def lengths() -> dict[str, int]:
+    """Jobs waiting in each queue; raises RedisError while Redis is away."""
+    return {name: open_queue(name, line()).count for name in QUEUES}
+
+
+def failed_counts() -> dict[str, int]:
+    """Jobs in each queue's failed list; raises RedisError while Redis is away."""
+    return {
+        name: FailedJobRegistry(name, connection=line(), serializer=JSONSerializer).get_job_count(cleanup=False)
+        for name in QUEUES
+    }
+
+
+def answers() -> bool:
+    """Whether Redis answers a ping within 0.3 s."""
+    try:
+        return bool(line().ping())
+    except (RedisError, OSError):
+        return False

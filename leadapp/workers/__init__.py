@@ -1,0 +1,1 @@
+"""Worker processes: the supervisor, one worker, the clock."""
