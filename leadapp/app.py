@@ -3,15 +3,17 @@
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from leadapp import cli, database, queue
+from leadapp import cli, database, errorpages, headers, http, limits, queue
 from leadapp.accounts import models as _accounts  # noqa: F401 - every table is known before the first query
 from leadapp.config import ROOT, Settings
 from leadapp.deliveries import outbox
 from leadapp.extensions import csrf, db, mail, migrate
 from leadapp.files import models as _files  # noqa: F401
 from leadapp.deliveries import models as _deliveries  # noqa: F401
-from leadapp.leads import integration
+from leadapp.leads import form_routes, integration, public_routes
 from leadapp.leads import models as _leads  # noqa: F401
+from leadapp.messages.providers import smtp
+from leadapp.ops import health, logs, sentry
 from leadapp.ops import models as _ops  # noqa: F401
 
 
@@ -24,6 +26,9 @@ def create_app(config: Settings | None = None) -> Flask:
     hops = settings.trusted_proxy_hops
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
 
+    logs.init_app(app)
+    sentry.start(settings)
+    headers.init_app(app)
     db.init_app(app)
     migrate.init_app(app, db, directory=str(ROOT / "migrations"), render_as_batch=True, compare_type=True)
     with app.app_context():
@@ -31,6 +36,14 @@ def create_app(config: Settings | None = None) -> Flask:
     mail.init_app(app)
     csrf.init_app(app)
     queue.init_app(app)
+    http.init_app(app)
+    smtp.init_app(app)
+    limits.init_app(app)
+    health.init_app(app)
+
+    app.register_blueprint(public_routes.public)
+    app.register_blueprint(form_routes.forms)
+    errorpages.init_app(app)
 
     # What a lead shows of its deliveries is written in the transaction that changes them.
     outbox.ON_CHANGE = [integration.refresh]

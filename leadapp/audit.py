@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from sqlalchemy import Index, String, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from leadapp.clock import UtcDateTime, db_now
+from leadapp.clock import DB_NOW, UtcDateTime
 from leadapp.columns import BigId, Json
 from leadapp.extensions import Model, db
 
@@ -30,7 +30,7 @@ class AuditEvent(Model):
     __table_args__ = (Index("ix_audit_event_subject", "subject_kind", "subject_id", "id"),)
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now, index=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=DB_NOW, index=True)
     subject_kind: Mapped[str] = mapped_column(String(40))
     subject_id: Mapped[str] = mapped_column(String(40))
     action: Mapped[str] = mapped_column(String(60))
@@ -42,7 +42,11 @@ def record(subject: Subject, action: str, actor: str = SYSTEM, **facts: Any) -> 
     """Add one event to the open transaction; `actor` is a user's e-mail, or what part of the app acted."""
     db.session.add(
         AuditEvent(
-            subject_kind=subject.__tablename__, subject_id=str(subject.id), action=action, actor=actor, facts=facts
+            subject_kind=subject.__tablename__,
+            subject_id=str(subject.id),
+            action=action,
+            actor=actor,
+            facts=facts,
         )
     )
 

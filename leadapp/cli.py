@@ -1,7 +1,139 @@
-"""flask commands."""
+"""flask commands: set up, make accounts, send by hand, write the pages that show every setting."""
 
-from flask import Flask
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from uuid import UUID
+
+import click
+import flask_migrate
+from flask import Flask, current_app
+from flask.cli import with_appcontext
+from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
+
+from leadapp.accounts import people
+from leadapp.accounts.models import RoleName, User
+from leadapp.config import settings
+from leadapp.deliveries.setup import upsert_destinations
+from leadapp.deliveries.sweep import sweep as sweep_once
+from leadapp.dev import settings_pages
+from leadapp.errors import DeliveryFailed, LeadappError
+from leadapp.extensions import db
+from leadapp.leads import jobs
+from leadapp.leads.models import Lead
+from leadapp.leads.setup import ensure_forms
 
 
 def init_app(app: Flask) -> None:
-    pass
+    for command in (setup, create_user, show_settings, send_lead_notification, send_lead_webhook, sweep):
+        app.cli.add_command(command)
+
+
+@contextmanager
+def plain_words() -> Iterator[None]:
+    """What is wrong as one sentence, without a traceback."""
+    try:
+        yield
+    except (LeadappError, ValueError) as error:
+        raise click.ClickException(str(error)) from None
+    except OperationalError as error:
+        raise click.ClickException(f"The database does not do this: {str(error.orig).strip()}") from None
+
+
+@click.command("setup")
+@click.option("--first-owner", metavar="EMAIL", help="Make this account when there is none, and print its password once.")
+@with_appcontext
+def setup(first_owner: str | None) -> None:
+    """Migrate, then make roles, the first form, and the destinations that variables name. Safe to run again."""
+    with plain_words():
+        flask_migrate.upgrade()
+        people.ensure_roles()
+        ensure_forms()
+        if first_owner and not db.session.scalar(select(func.count(User.id))):
+            _make_user(first_owner, RoleName.OWNER, None)
+        _name_destinations()
+    click.echo("The database is set up.")
+
+
+def _name_destinations() -> None:
+    owner = people.first_owner()
+    upsert_destinations(settings(), owner.email if owner else None)
+    if owner is None and not settings().lead_notification_email:
+        click.echo("Nobody is told of new leads yet: set LEAD_NOTIFICATION_EMAIL, or make an owner (create-user).")
+
+
+def _make_user(email: str, role: RoleName, password: str | None) -> None:
+    user, chosen = people.create_user(email, role, password)
+    click.echo(f"Account made: {user.email} ({role.value})")
+    if password is None:
+        click.echo(f"Password (shown this once): {chosen}")
+
+
+@click.command("create-user")
+@click.argument("email")
+@click.option("--role", type=click.Choice([role.value for role in RoleName]), required=True)
+@click.option("--generate", is_flag=True, help="Make a password up and print it once, without asking.")
+@with_appcontext
+def create_user(email: str, role: str, generate: bool) -> None:
+    """Make an account. Asks for a password where somebody can type one; an empty one is made up."""
+    password = None if generate or not click.get_text_stream("stdin").isatty() else _ask_password()
+    with plain_words():
+        _make_user(email, RoleName(role), password)
+        if role == RoleName.OWNER:
+            _name_destinations()  # the first owner is told of leads when no address is set
+
+
+def _ask_password() -> str | None:
+    shortest = current_app.config["SECURITY_PASSWORD_LENGTH_MIN"]
+    words = f"Password ({shortest} characters or more; empty: one is made up)"
+    password: str = click.prompt(words, hide_input=True, default="", show_default=False)
+    if password and len(password) < shortest:
+        raise click.ClickException(f"A password has {shortest} characters or more.")
+    if password and click.prompt("Once more", hide_input=True) != password:
+        raise click.ClickException("These were two different passwords.")
+    return password or None
+
+
+@click.command("settings")
+@click.option("--env", "page", flag_value="env", help="Write .env.example.")
+@click.option("--markdown", "page", flag_value="markdown", help="Write the tables of docs/configuration.md.")
+def show_settings(page: str | None) -> None:
+    """Write the pages that show every setting; without an option, print them as .env.example."""
+    writers = {"env": settings_pages.write_env_example, "markdown": settings_pages.write_markdown}
+    click.echo(f"Written: {writers[page]()}" if page else settings_pages.env_example())
+
+
+@click.command("send-lead-notification")
+@click.argument("lead_id", type=click.UUID)
+@with_appcontext
+def send_lead_notification(lead_id: UUID) -> None:
+    """Send the owner's mail of a lead now, if it is still owed. Safe to run again."""
+    _send(jobs.send_lead_notification, lead_id, "email")
+
+
+@click.command("send-lead-webhook")
+@click.argument("lead_id", type=click.UUID)
+@with_appcontext
+def send_lead_webhook(lead_id: UUID) -> None:
+    """Post a lead to its webhooks now, if that is still owed. Safe to run again."""
+    _send(jobs.send_lead_webhook, lead_id, "webhook")
+
+
+def _send(job: Callable[[str], None], lead_id: UUID, kind: str) -> None:
+    if db.session.get(Lead, lead_id) is None:
+        raise click.ClickException("There is no lead with this id.")
+    try:
+        job(str(lead_id))
+    except DeliveryFailed as error:
+        raise click.ClickException(f"It was refused for good. {error}") from None
+    lead = db.session.get_one(Lead, lead_id, populate_existing=True)
+    error = getattr(lead, f"{kind}_last_error")
+    click.echo(f"{kind}: {getattr(lead, f'{kind}_status')}{f', {error}' if error else ''}")
+
+
+@click.command("sweep")
+@with_appcontext
+def sweep() -> None:
+    """Look once for what is due and for what was left behind, as the clock does every few seconds."""
+    counts = sweep_once()
+    click.echo(", ".join(f"{name}: {count}" for name, count in counts.items()))

@@ -68,6 +68,10 @@ def _now_on_sqlite(element: _DatabaseNow, compiler: SQLCompiler, **kw: Any) -> s
     return f"strftime('%Y-%m-%d %H:%M:%f000', 'now', printf('%+.3f seconds', {seconds}))"
 
 
+# For column defaults only: unlike db_now() it does not freeze.
+DB_NOW: ColumnElement[datetime] = _DatabaseNow(literal(0.0))
+
+
 def now() -> datetime:
     """This moment in aware UTC, by the machine's clock."""
     return _frozen_at or datetime.now(UTC)

@@ -13,10 +13,11 @@ from typing import Any
 
 from flask import has_request_context, request
 from sqlalchemy import Connection, Engine, event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
 
 from leadapp.config import Settings
-from leadapp.extensions import db
+from leadapp.extensions import Model, db
 
 _may_write: ContextVar[bool] = ContextVar("may_write", default=False)
 
@@ -27,8 +28,9 @@ def engine_options(settings: Settings) -> dict[str, Any]:
         path = make_url(settings.database_url).database
         if path and path != ":memory:":
             Path(path).parent.mkdir(parents=True, exist_ok=True)
-        return {"connect_args": {"timeout": 20}}
+        return {"hide_parameters": True, "connect_args": {"timeout": 20}}
     return {
+        "hide_parameters": True,  # an error must not carry a lead into a log
         "pool_pre_ping": True,
         "pool_recycle": 300,
         "connect_args": {"connect_timeout": 5, "options": "-c timezone=UTC -c lock_timeout=15000"},
@@ -85,3 +87,8 @@ def release() -> None:
 
 def is_postgresql() -> bool:
     return db.engine.dialect.name == "postgresql"
+
+
+def insert_into(model: type[Model]) -> postgresql.Insert | sqlite.Insert:
+    """An INSERT that knows ON CONFLICT; both dialects spell it alike."""
+    return postgresql.insert(model) if is_postgresql() else sqlite.insert(model)

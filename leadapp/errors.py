@@ -1,20 +1,20 @@
 """Every exception of Leadapp on one screen.
 
-    LeadappError
-    ├── ConfigurationError          the app refuses to start; the message names the setting
-    ├── PayloadError                a request that cannot be a lead (status, code, field, message)
-    ├── TransitionError             a state change that states.md does not know
-    ├── EgressError                 our HTTP client refused or gave up (never a receiver's answer)
-    │   ├── BlockedAddressError     the address is private or otherwise not to be reached
-    │   ├── ResponseTooLargeError   kept for callers that need a whole body
-    │   └── ConnectionFailedError   no connection, DNS, TLS, time-out; `sent` says whether the body had gone out
-    ├── DeliveryError               what a channel's send raises; the outbox turns it into a state
-    │   ├── TemporaryError          try again (retry_after holds the whole destination)
-    │   ├── PermanentError          this row will never be taken
-    │   ├── DestinationError        the destination is to be paused or disabled; the row keeps its try
-    │   ├── OutcomeUnknownError     the answer was lost after the body had gone out (mail)
-    │   └── NotSentError            nothing was begun (no room in the lease, shutting down): give the row back
-    └── DeliveryFailed              raised by a job for RQ's failed list; its name is fixed by states.md
+LeadappError
+├── ConfigurationError          the app refuses to start; the message names the setting
+├── PayloadError                a request that cannot be a lead (status, code, field, message)
+├── TransitionError             a state change that states.md does not know
+├── EgressError                 our HTTP client refused or gave up (never a receiver's answer)
+│   ├── BlockedAddressError     the address is private or otherwise not to be reached
+│   ├── ResponseTooLargeError   kept for callers that need a whole body
+│   └── ConnectionFailedError   no connection, DNS, TLS, time-out; `sent` says whether the body had gone out
+├── DeliveryError               what a channel's send raises; the outbox turns it into a state
+│   ├── TemporaryError          try again (retry_after holds the whole destination)
+│   ├── PermanentError          this row will never be taken
+│   ├── DestinationError        the destination is to be paused or disabled; the row keeps its try
+│   ├── OutcomeUnknownError     the answer was lost after the body had gone out (mail)
+│   └── NotSentError            nothing was begun (no room in the lease, shutting down): give the row back
+└── DeliveryFailed              raised by a job for RQ's failed list; its name is fixed by states.md
 """
 
 from datetime import timedelta
@@ -101,9 +101,7 @@ class PermanentError(DeliveryError):
 class DestinationError(DeliveryError):
     """The destination itself is at fault: `disable` (410) or else pause (401, 403, 530, 535)."""
 
-    def __init__(
-        self, message: str, *, disable: bool, status_code: int | None = None, answer: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, disable: bool, status_code: int | None = None, answer: str = "") -> None:
         super().__init__(message, status_code=status_code, answer=answer)
         self.disable = disable
 

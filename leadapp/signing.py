@@ -17,7 +17,7 @@ from standardwebhooks import Webhook
 
 from leadapp.config import settings
 
-SECRET_PREFIX = "whsec_"
+SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix of every secret, not one
 
 
 def new_secret() -> str:

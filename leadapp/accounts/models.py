@@ -7,7 +7,7 @@ from flask_security import RoleMixin, UserMixin
 from sqlalchemy import Column, ForeignKey, String, Table, Text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from leadapp.clock import UtcDateTime, db_now
+from leadapp.clock import DB_NOW, UtcDateTime
 from leadapp.extensions import Base, Model
 
 
@@ -48,7 +48,7 @@ class User(Model, UserMixin):  # type: ignore[misc]
     password: Mapped[str | None] = mapped_column(Text)
     active: Mapped[bool] = mapped_column(default=True)
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=DB_NOW)
     confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     last_login_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     current_login_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

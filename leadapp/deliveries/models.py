@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from leadapp.clock import UtcDateTime, db_now
+from leadapp.clock import DB_NOW, UtcDateTime, db_now
 from leadapp.columns import BigId, Enumerated, Json, SealedText, new_id
 from leadapp.errors import TransitionError
 from leadapp.extensions import Model
@@ -31,15 +31,18 @@ _S = DeliveryState
 TRANSITIONS: dict[DeliveryState, frozenset[DeliveryState]] = {
     _S.PENDING: frozenset({_S.SENDING, _S.HELD, _S.CANCELLED}),
     _S.HELD: frozenset({_S.PENDING, _S.CANCELLED}),
-    _S.SENDING: frozenset(
-        {_S.DELIVERED, _S.FAILED, _S.PERMANENTLY_FAILED, _S.UNKNOWN, _S.PENDING, _S.CANCELLED}
-    ),
+    _S.SENDING: frozenset({_S.DELIVERED, _S.FAILED, _S.PERMANENTLY_FAILED, _S.UNKNOWN, _S.PENDING, _S.CANCELLED}),
     _S.FAILED: frozenset({_S.SENDING, _S.HELD, _S.PERMANENTLY_FAILED, _S.CANCELLED, _S.DELIVERED}),
     _S.PERMANENTLY_FAILED: frozenset({_S.PENDING, _S.CANCELLED}),
     _S.UNKNOWN: frozenset({_S.DELIVERED, _S.PENDING, _S.CANCELLED}),
     _S.CANCELLED: frozenset({_S.PENDING}),
     _S.DELIVERED: frozenset(),
 }
+
+
+def before(state: DeliveryState) -> tuple[DeliveryState, ...]:
+    """The states that may become `state`, for moves of many rows in one statement."""
+    return tuple(origin for origin, targets in TRANSITIONS.items() if state in targets)
 
 
 class HeldReason(StrEnum):
@@ -115,14 +118,14 @@ class Destination(Model):
     secret: Mapped[str | None] = mapped_column(SealedText, deferred=True)
     state: Mapped[DestinationState] = mapped_column(Enumerated(DestinationState), default=DestinationState.ACTIVE)
     state_reason: Mapped[str] = mapped_column(Text, default="")
-    state_changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now)
+    state_changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=DB_NOW)
     disabled_by: Mapped[DisabledBy | None] = mapped_column(Enumerated(DisabledBy))
     paused_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     failures_in_a_row: Mapped[int] = mapped_column(default=0)
     failing_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     managed_by: Mapped[ManagedBy] = mapped_column(Enumerated(ManagedBy), default=ManagedBy.ADMIN)
     env_key: Mapped[str | None] = mapped_column(String(400), unique=True)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=DB_NOW)
 
     def __str__(self) -> str:
         return self.name
@@ -170,7 +173,7 @@ class Delivery(Model):
     held_reason: Mapped[HeldReason | None] = mapped_column(Enumerated(HeldReason))
     attempts: Mapped[int] = mapped_column(default=0)
     tries: Mapped[int] = mapped_column(default=0)
-    next_attempt_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now)
+    next_attempt_at: Mapped[datetime] = mapped_column(UtcDateTime, default=DB_NOW)
     enqueued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     lease_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     fence: Mapped[int] = mapped_column(default=0)
@@ -178,21 +181,23 @@ class Delivery(Model):
     last_status_code: Mapped[int | None]
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     repeat_of_id: Mapped[UUID | None] = mapped_column(ForeignKey("delivery.id"), index=True)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now)
-    changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=DB_NOW)
+    changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=DB_NOW)
 
     destination: Mapped[Destination] = relationship()
 
-    def move(self, to: DeliveryState) -> None:
-        """Change the state as the table allows, or raise TransitionError. Every state change comes through here."""
+    def move(self, to: DeliveryState, at: datetime | None = None) -> None:
+        """Change the state as the table allows, or raise TransitionError. `at` is the database's time, if known."""
         if to not in TRANSITIONS[self.state]:
             raise TransitionError(f"a delivery that is {self.state} cannot become {to}")
         self.state = to
-        self.changed_at = db_now()  # type: ignore[assignment]
+        self.changed_at = at or db_now()  # type: ignore[assignment]
+        if to is not DeliveryState.HELD:
+            self.held_reason = None
 
-    def make_due(self) -> None:
-        """Ready now, and for the sweeper to ring."""
-        self.next_attempt_at = db_now()  # type: ignore[assignment]
+    def make_due(self, at: datetime | None = None) -> None:
+        """Due at `at` (now, if none is given), and for the sweeper to ring."""
+        self.next_attempt_at = at or db_now()  # type: ignore[assignment]
         self.enqueued_at = None
 
 
@@ -206,7 +211,7 @@ class Attempt(Model):
     delivery_id: Mapped[UUID] = mapped_column(ForeignKey("delivery.id", ondelete="CASCADE"))
     fence: Mapped[int]
     number: Mapped[int]
-    started_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime, default=DB_NOW)
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     outcome: Mapped[AttemptOutcome | None] = mapped_column(Enumerated(AttemptOutcome))
     status_code: Mapped[int | None]

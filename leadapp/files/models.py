@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from leadapp.clock import UtcDateTime, db_now
+from leadapp.clock import DB_NOW, UtcDateTime
 from leadapp.columns import new_id
 from leadapp.extensions import Model
 
@@ -24,4 +24,4 @@ class Document(Model):
     size: Mapped[int]
     sha256: Mapped[str] = mapped_column(String(64))
     content: Mapped[bytes] = mapped_column(LargeBinary, deferred=True)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=DB_NOW)

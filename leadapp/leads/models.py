@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from leadapp.clock import UtcDateTime, db_now
+from leadapp.clock import DB_NOW, UtcDateTime
 from leadapp.columns import BigId, Enumerated, Json, new_id
 from leadapp.extensions import Model
 
@@ -46,7 +46,7 @@ class Form(Model):
     allowed_origins: Mapped[list[str]] = mapped_column(Json, default=list)
     honeypot: Mapped[str] = mapped_column(String(120), default="")
     is_paused: Mapped[bool] = mapped_column(default=False)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=DB_NOW)
 
     def __str__(self) -> str:
         return self.name
@@ -82,7 +82,7 @@ class Lead(Model):
     correlation_id: Mapped[str] = mapped_column(String(64), index=True)
     source: Mapped[str] = mapped_column(String(20), default="form")
     status: Mapped[LeadStatus] = mapped_column(Enumerated(LeadStatus), default=LeadStatus.RECEIVED)
-    received_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime, default=DB_NOW)
     name: Mapped[str] = mapped_column(Text, default="")
     email: Mapped[str] = mapped_column(String(320), default="", index=True)  # longer ones stay in `fields`
     phone: Mapped[str] = mapped_column(Text, default="")
@@ -144,4 +144,4 @@ class Idempotency(Model):
     key: Mapped[str] = mapped_column(String(255))
     body_hash: Mapped[str] = mapped_column(String(64))
     lead_id: Mapped[UUID] = mapped_column(ForeignKey("lead.id", ondelete="CASCADE"), index=True)
-    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now, index=True)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=DB_NOW, index=True)

@@ -1,1 +1,5 @@
 """Messages for people: rendered from templates/emails, handed to a provider."""
+
+from leadapp.messages.rendering import Message, render
+
+__all__ = ["Message", "render"]

@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from leadapp.clock import UtcDateTime, db_now
+from leadapp.clock import DB_NOW, UtcDateTime
 from leadapp.extensions import Model
 
 
@@ -16,8 +16,8 @@ class Heartbeat(Model):
 
     name: Mapped[str] = mapped_column(String(120), primary_key=True)
     role: Mapped[str] = mapped_column(String(20))
-    started_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now)
-    seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=db_now, index=True)
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime, default=DB_NOW)
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime, default=DB_NOW, index=True)
     doing: Mapped[str] = mapped_column(String(120), default="")
 
 

@@ -1,0 +1,98 @@
+"""Flask-Security with our settings: log in, log out, change the password; nothing else yet, and no mails."""
+
+from datetime import timedelta
+from typing import Any
+
+from flask import Flask, Response, make_response, redirect, render_template, request, url_for
+from flask_limiter import RequestLimit
+from flask_security import Security, SQLAlchemyUserDatastore
+
+from leadapp import clock
+from leadapp.accounts import guard
+from leadapp.accounts.forms import SHORTEST_PASSWORD, ChangePasswordForm, LoginForm
+from leadapp.accounts.models import Role, User
+from leadapp.extensions import db, limiter
+
+LOGIN_LIMIT = "10 per minute"
+STAY_LOGGED_IN = timedelta(days=14)
+
+
+def init_app(app: Flask) -> None:
+    """Everything under /account."""
+    app.config.from_mapping(_config(app))
+    security = Security(login_form=LoginForm, change_password_form=ChangePasswordForm)
+    security.init_app(app, SQLAlchemyUserDatastore(db, User, Role))
+    # Sessions are the only way in: the library would also take a token from the address.
+    app.login_manager._request_callback = None  # type: ignore[attr-defined]
+    app.blueprints["security"].access = guard.PUBLIC  # type: ignore[attr-defined]
+    app.view_functions["security.login"] = _throttled(app.view_functions["security.login"])
+    app.before_request_funcs.setdefault("security", []).append(_drop_unsafe_next)
+
+
+def _config(app: Flask) -> dict[str, Any]:
+    is_secure = app.config["SESSION_COOKIE_SECURE"]
+    return {
+        "SECURITY_URL_PREFIX": "/account",
+        "SECURITY_PASSWORD_HASH": "argon2",
+        "SECURITY_PASSWORD_SCHEMES": ["argon2"],
+        "SECURITY_PASSWORD_SINGLE_HASH": ["argon2"],  # argon2 salts by itself; no second HMAC on top
+        "SECURITY_PASSWORD_LENGTH_MIN": SHORTEST_PASSWORD,
+        "SECURITY_TRACKABLE": True,
+        "SECURITY_CHANGEABLE": True,
+        "SECURITY_REGISTERABLE": False,
+        "SECURITY_RECOVERABLE": False,
+        "SECURITY_SEND_REGISTER_EMAIL": False,
+        "SECURITY_SEND_PASSWORD_CHANGE_EMAIL": False,
+        "SECURITY_SEND_PASSWORD_RESET_EMAIL": False,
+        "SECURITY_SEND_PASSWORD_RESET_NOTICE_EMAIL": False,
+        "SECURITY_API_ENABLED_METHODS": ["session"],
+        "SECURITY_RETURN_GENERIC_RESPONSES": False,  # our form says one sentence for everything already
+        "SECURITY_DATETIME_FACTORY": clock.now,
+        "SECURITY_LOGOUT_METHODS": ["POST"],
+        "SECURITY_LOGOUT_CSRF": True,
+        "SECURITY_LOGIN_USER_TEMPLATE": "public/account/login.html",
+        "SECURITY_CHANGE_PASSWORD_TEMPLATE": "public/account/change_password.html",
+        "SECURITY_LOGOUT_USER_TEMPLATE": "public/account/logout.html",
+        "SECURITY_POST_LOGIN_VIEW": "/admin/",
+        "SECURITY_POST_LOGOUT_VIEW": "/account/login",
+        "SECURITY_POST_CHANGE_VIEW": "/admin/",
+        "SECURITY_MSG_UNAUTHENTICATED": ("Please log in first.", "info"),
+        "SECURITY_MSG_PASSWORD_CHANGE": ("Your password is changed. Other devices are logged out.", "success"),
+        "SECURITY_MSG_PASSWORD_NOT_PROVIDED": ("Enter the password that you use now.", "error"),
+        "SECURITY_MSG_INVALID_PASSWORD": ("This is not your password.", "error"),
+        "SECURITY_MSG_PASSWORD_IS_THE_SAME": ("The new password is the old one. Choose another.", "error"),
+        "REMEMBER_COOKIE_DURATION": STAY_LOGGED_IN,
+        "REMEMBER_COOKIE_HTTPONLY": True,
+        "REMEMBER_COOKIE_SECURE": is_secure,
+        "REMEMBER_COOKIE_SAMESITE": "Lax",
+    }
+
+
+def _throttled(view: Any) -> Any:
+    """Ten tries a minute for each address, and ten for each account whatever the address."""
+    by_address = limiter.limit(LOGIN_LIMIT, methods=["POST"], on_breach=_too_many)
+    by_account = limiter.limit(LOGIN_LIMIT, methods=["POST"], key_func=_account, on_breach=_too_many)
+    return by_address(by_account(view))
+
+
+def _account() -> str:
+    return "account:" + request.form.get("email", "").strip().lower()[:255]
+
+
+def _too_many(limit: RequestLimit) -> Response:
+    page = render_template(
+        "public/account/refused.html",
+        title="Too many tries",
+        words="Wait a minute, then try again. Nothing is locked.",
+    )
+    answer = make_response(page, 429)
+    answer.headers["Retry-After"] = "60"
+    return answer
+
+
+def _drop_unsafe_next() -> Response | None:
+    target = request.args.get("next")
+    if target is None or guard.is_safe_next(target):
+        return None
+    return make_response(redirect(url_for("security.login"), 303))
+

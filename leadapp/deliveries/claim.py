@@ -1,0 +1,152 @@
+"""Claim: take due rows for this worker, under a lease and a fence, in one short transaction (states.md)."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy.orm import undefer
+
+from leadapp.clock import db_now
+from leadapp.config import settings
+from leadapp.database import release, transaction
+from leadapp.deliveries.claims import Claim
+from leadapp.deliveries.due import claimable
+from leadapp.deliveries.models import Attempt, Delivery, DeliveryState, Destination, DestinationState, Kind
+from leadapp.extensions import db
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to claim: these rows first, then others of these kinds, of healthy destinations unless said otherwise."""
+
+    ids: Sequence[UUID] = ()
+    kinds: tuple[Kind, ...] = ()
+    is_any_destination: bool = False
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    id: UUID
+    destination_id: int
+    is_trial: bool
+
+
+def claim(wanted: Wanted, worker: str) -> list[Claim]:
+    """At most POOL rows, now `sending` with their Attempt written, and the database connection given back."""
+    with transaction():
+        candidates = list(_within_limits(_candidates(wanted)))
+        claims = _take([candidate.id for candidate in candidates], worker) if candidates else []
+    release()
+    return claims
+
+
+def _candidates(wanted: Wanted) -> list[_Candidate]:
+    limit = settings().pool
+    found = _read(_due().where(Delivery.id.in_(wanted.ids)), limit) if wanted.ids else []
+    if len(found) < limit and wanted.kinds:
+        others = _due().where(Delivery.kind.in_(wanted.kinds), Delivery.id.not_in([row.id for row in found]))
+        if not wanted.is_any_destination:
+            others = others.where(Destination.failures_in_a_row == 0)
+        found += _read(others, limit - len(found))
+    return found
+
+
+def _due() -> Select[UUID, int, DestinationState]:
+    query = select(Delivery.id, Delivery.destination_id, Destination.state).join(Delivery.destination)
+    # FOR NO KEY UPDATE: plain FOR UPDATE also skips rows that an attempt's foreign key is touching.
+    return (
+        query.where(claimable())
+        .order_by(Delivery.next_attempt_at, Delivery.id)
+        .with_for_update(of=Delivery, key_share=True, skip_locked=True)
+    )
+
+
+def _read(query: Select[UUID, int, DestinationState], limit: int) -> list[_Candidate]:
+    rows = db.session.execute(query.limit(limit)).all()
+    return [_Candidate(row[0], row[1], row[2] is DestinationState.PAUSED) for row in rows]
+
+
+def _within_limits(candidates: Sequence[_Candidate]) -> Iterator[_Candidate]:
+    """Those that the destination's cap leaves room for; of a paused destination the one trial."""
+    destinations = {candidate.destination_id for candidate in candidates}
+    trials = _locked_for_trial({candidate.destination_id for candidate in candidates if candidate.is_trial})
+    in_flight = _in_flight(destinations) if candidates else Counter()
+    for candidate in candidates:
+        cap = settings().destination_cap
+        if candidate.is_trial:
+            cap = 1 if candidate.destination_id in trials else 0
+        if in_flight[candidate.destination_id] < cap:
+            in_flight[candidate.destination_id] += 1
+            yield candidate
+
+
+def _locked_for_trial(destinations: set[int]) -> set[int]:
+    """Lock the paused destinations, so that two workers never start two trials of one."""
+    if not destinations:
+        return set()
+    query = select(Destination.id).where(Destination.id.in_(destinations)).order_by(Destination.id)
+    return set(db.session.scalars(query.with_for_update(key_share=True, skip_locked=True)))
+
+
+def _in_flight(destinations: set[int]) -> Counter[int]:
+    query = (
+        select(Delivery.destination_id, func.count())
+        .where(Delivery.destination_id.in_(destinations), Delivery.state == DeliveryState.SENDING)
+        .group_by(Delivery.destination_id)
+    )
+    return Counter(dict(db.session.execute(query).all()))
+
+
+def _take(ids: Sequence[UUID], worker: str) -> list[Claim]:
+    lease = timedelta(seconds=settings().lease_seconds)
+    db.session.execute(
+        update(Delivery)
+        .where(Delivery.id.in_(ids))
+        .values(
+            state=DeliveryState.SENDING,
+            fence=Delivery.fence + 1,
+            attempts=Delivery.attempts + 1,
+            tries=Delivery.tries + 1,
+            lease_until=db_now(lease),
+            changed_at=db_now(),
+        )
+        .execution_options(synchronize_session=False)
+    )
+    query = (
+        select(Delivery, Destination)
+        .join(Delivery.destination)
+        .where(Delivery.id.in_(ids))
+        .options(undefer(Delivery.payload), undefer(Destination.secret))
+        .execution_options(populate_existing=True)
+    )
+    by_id = {row.id: _describe(row, destination) for row, destination in db.session.execute(query)}
+    claims = [by_id[row_id] for row_id in ids]
+    db.session.execute(
+        insert(Attempt).values(started_at=db_now()),
+        [
+            {"delivery_id": one.delivery_id, "fence": one.fence, "number": one.number, "worker": worker[:80]}
+            for one in claims
+        ],
+    )
+    return claims
+
+
+def _describe(row: Delivery, destination: Destination) -> Claim:
+    return Claim(
+        delivery_id=row.id,
+        lead_id=row.lead_id,
+        destination_id=row.destination_id,
+        kind=row.kind,
+        purpose=row.purpose,
+        recipient=row.recipient,
+        payload=row.payload,
+        secret=destination.secret,
+        fence=row.fence,
+        number=row.attempts,
+        tries=row.tries,
+        created_at=row.created_at,
+        settings=dict(destination.settings),
+    )

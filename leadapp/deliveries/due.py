@@ -1,0 +1,42 @@
+"""Which rows may be claimed now: one SQL expression, used by claim and by sweep alike (states.md)."""
+
+from sqlalchemy import ColumnElement, and_, exists, or_
+from sqlalchemy.orm import aliased
+
+from leadapp.clock import db_now
+from leadapp.deliveries.models import Delivery, DeliveryState, Destination, DestinationState, Kind, before
+from leadapp.queue import INTEGRATIONS, NOTIFICATIONS
+
+# Which queue carries what; a flood of one never holds up the other.
+QUEUE_KINDS: dict[str, tuple[Kind, ...]] = {
+    NOTIFICATIONS: (Kind.EMAIL,),
+    INTEGRATIONS: (Kind.WEBHOOK, Kind.CRM),
+}
+
+
+def queue_of(kind: Kind) -> str:
+    return next(queue for queue, kinds in QUEUE_KINDS.items() if kind in kinds)
+
+
+def is_open() -> ColumnElement[bool]:
+    """The destination takes deliveries: active, and no Retry-After still running."""
+    return and_(
+        Destination.state == DestinationState.ACTIVE,
+        or_(Destination.paused_until.is_(None), Destination.paused_until <= db_now()),
+    )
+
+
+def is_trial() -> ColumnElement[bool]:
+    """The destination is paused, its pause has run out, and no row is out to try it."""
+    other = aliased(Delivery)
+    on_trial = exists().where(other.destination_id == Destination.id, other.state == DeliveryState.SENDING)
+    return and_(Destination.state == DestinationState.PAUSED, Destination.paused_until <= db_now(), ~on_trial)
+
+
+def claimable() -> ColumnElement[bool]:
+    """For queries that join Delivery and Destination."""
+    return and_(
+        Delivery.state.in_(before(DeliveryState.SENDING)),
+        Delivery.next_attempt_at <= db_now(),
+        or_(is_open(), is_trial()),
+    )

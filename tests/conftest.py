@@ -1,0 +1,109 @@
+"""Fixtures that every test may use: an app on its own SQLite file, with fakeredis for Redis."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import fakeredis
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from leadapp.app import create_app
+from leadapp.config import Settings
+from leadapp.extensions import db, limiter
+
+for _name in Settings.model_fields:  # the machine's own settings must not reach a test
+    os.environ.pop(_name.upper(), None)
+for _name in ("SMTP_SERVER", "SMTP_HOST", "SMTP_PORT", "DYNO"):
+    os.environ.pop(_name, None)
+
+SECRET = "a test secret that is long enough to be one"
+SettingsFor = Callable[..., Settings]
+AppWith = Callable[..., Flask]
+
+
+def make_settings(**overrides: Any) -> Settings:
+    given: dict[str, Any] = {
+        "app_env": "test",
+        "secret_key": SECRET,
+        "encryption_keys": SECRET,
+        "retry_jitter": 0.0,
+        "ratelimit_enabled": False,
+        "default_from_email": "desk@shop.example",
+        **overrides,
+    }
+    return Settings(_env_file=None, **given)
+
+
+@pytest.fixture
+def settings_for(tmp_path: Path) -> SettingsFor:
+    """settings_for(name=value, ...) -> Settings of a test, on this test's own SQLite file."""
+
+    def build(**overrides: Any) -> Settings:
+        return make_settings(**{"database_url": f"sqlite:///{tmp_path / 'lead.db'}", **overrides})
+
+    return build
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with every table, copied for each test."""
+    path = tmp_path_factory.mktemp("template") / "lead.db"
+    app = create_app(make_settings(database_url=f"sqlite:///{path}"))
+    with app.app_context():
+        db.create_all()
+        db.session.commit()
+        with db.engine.connect() as connection:
+            connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        db.engine.dispose()
+    return path
+
+
+def use_fakeredis(app: Flask) -> fakeredis.FakeStrictRedis:
+    """Put a Redis of its own, in memory, behind the app's bell."""
+    app.extensions["queue"].redis = fakeredis.FakeStrictRedis()
+    return app.extensions["queue"].redis
+
+
+@pytest.fixture
+def app_with(settings_for: SettingsFor, empty_database: Path) -> Iterator[AppWith]:
+    """app_with(name=value, ...) -> an app with those settings and an empty database; its context is pushed."""
+    contexts = []
+
+    def build(**overrides: Any) -> Flask:
+        settings = settings_for(**overrides)
+        path = Path(settings.database_url.removeprefix("sqlite:///"))
+        if not path.exists():
+            shutil.copy(empty_database, path)
+        app = create_app(settings)
+        use_fakeredis(app)
+        context = app.app_context()
+        context.push()
+        contexts.append(context)
+        return app
+
+    yield build
+    for context in reversed(contexts):
+        db.session.rollback()
+        db.engine.dispose()
+        context.pop()
+
+
+@pytest.fixture
+def app(app_with: AppWith) -> Flask:
+    return app_with()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture(autouse=True)
+def fresh_limits() -> Iterator[None]:
+    yield
+    if limiter.enabled and limiter._storage is not None:
+        limiter.reset()

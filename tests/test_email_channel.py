@@ -1,0 +1,417 @@
+"""The e-mail channel against a real SMTP server (aiosmtpd): what arrives, and what each refusal means."""
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+import flask_mail
+import pytest
+from flask import current_app
+
+from leadapp.config import settings
+from leadapp.deliveries.channels import email
+from leadapp.errors import DestinationError, NotSentError, PermanentError, TemporaryError
+from leadapp.messages.providers.smtp import IDLE_SECONDS
+from tests.channels_fixtures import mail_claim, soon
+from tests.sinks import SmtpSink, make_certificate
+
+PLAIN = {"mail_use_tls": False, "mail_starttls_required": False}
+DESK = "desk@shop.example"
+
+
+@pytest.fixture
+def sink():
+    with SmtpSink() as sink:
+        yield sink
+
+
+@pytest.fixture
+def plain(app_with, sink):
+    """An app that sends to the sink without encryption."""
+    return app_with(mail_server="127.0.0.1", mail_port=sink.port, mail_from_name="Shop", **PLAIN)
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    return make_certificate(tmp_path, "localhost")
+
+
+def encrypted(sink, **more):
+    return {"mail_server": "localhost", "mail_port": sink.port, **more}
+
+
+def test_a_mail_arrives_from_our_address_with_the_lead_as_reply_to(plain, sink):
+    claim = mail_claim()
+    receipt = email.send(claim, soon())
+    mail = sink.mails[0]
+    assert (mail.sender, mail.recipients) == (DESK, ["owner@shop.example"])
+    assert mail.message["From"] == f"Shop <{DESK}>"
+    assert mail.message["To"] == "owner@shop.example"
+    assert mail.message["Reply-To"] == "ada@example.com"
+    assert mail.message["Subject"] == "Ada Lovelace via Contact form"
+    assert mail.message["Message-ID"] == f"<{claim.delivery_id}@shop.example>"
+    assert mail.message["Auto-Submitted"] == "auto-generated"
+    assert mail.message["X-Leadapp-Delivery"] == str(claim.delivery_id)
+    assert mail.message["Date"].datetime.tzinfo is not None
+    assert mail.text() == "New enquiry from Ada Lovelace\n"
+    assert mail.text("html").strip() == "<p>New enquiry from Ada Lovelace</p>"
+    assert (receipt.status_code, receipt.answer) == (250, "250 2.0.0 OK queued as 1")
+
+
+def test_a_second_try_has_the_same_message_id(plain, sink):
+    claim = mail_claim()
+    for _ in range(2):
+        email.send(claim, soon())
+    assert len({mail.message["Message-ID"] for mail in sink.mails}) == 1
+
+
+def test_names_in_every_script_arrive_as_they_were_written(plain, sink):
+    name = 'Jürgen Łukasz Ωμέγα 山田太郎 👩‍💻, "the" <Ünïcode> (Größe)'
+    email.send(mail_claim(subject=f"{name} via Kontakt", from_name=name, text=name, html=f"<p>{name}</p>"), soon())
+    message = sink.mails[0].message
+    assert message["Subject"] == f"{name} via Kontakt"
+    assert message["From"].addresses[0].addr_spec == DESK
+    assert message["From"].addresses[0].display_name == name.replace("<", "").replace(">", "")
+    assert sink.mails[0].text() == name
+    assert not message.defects
+    assert sink.mails[0].content.isascii()
+
+
+@pytest.mark.parametrize(
+    "evil",
+    [
+        "a\r\nBcc: evil@example.com",
+        "a\nBcc: evil@example.com",
+        "a\r\r\n\r\nbody",
+        "a\x00\x0b\x0c\x1c\x85\u2028Bcc: evil@example.com",
+    ],
+)
+@pytest.mark.parametrize("field", ["subject", "from_name", "reply_to", "text", "html"])
+def test_no_field_of_a_mail_can_add_a_header(plain, sink, evil, field):
+    email.send(mail_claim(**{field: evil}), soon())
+    mail = sink.mails[0]
+    assert mail.recipients == ["owner@shop.example"]
+    assert mail.message["Bcc"] is None
+    assert len(mail.message.keys()) <= 11
+    assert mail.text() is not None
+
+
+@pytest.mark.parametrize(
+    "word", ["=?utf-8?q?a=0D=0ABcc:_evil=40example.com?=", "=?utf-8?b?QQ0KQmNjOiBlQGUuZXhhbXBsZQ==?=" * 5]
+)
+def test_an_encoded_word_of_a_visitor_is_shown_as_it_was_typed(plain, sink, word):
+    email.send(mail_claim(subject=word, from_name=word), soon())
+    message = sink.mails[0].message
+    assert message["Bcc"] is None
+    assert message["Subject"][:60] == word[:60]
+
+
+def test_a_sender_name_with_an_address_in_it_does_not_pass_for_one(plain, sink):
+    email.send(mail_claim(from_name='"Bank" <service@bank.example>'), soon())
+    (address,) = sink.mails[0].message["From"].addresses
+    assert address.addr_spec == DESK
+    assert "@" not in address.display_name
+
+
+def test_a_message_of_100_kb_on_one_line_arrives_whole(plain, sink):
+    text = "Straße 山 " * 14_000 + "\n.\n..two dots\n. end\n"
+    email.send(mail_claim(text=text, html=f"<p>{text}</p>"), soon())
+    assert sink.mails[0].text() == text
+    assert max(map(len, sink.mails[0].content.split(b"\r\n"))) <= 998
+    assert b"\n" not in sink.mails[0].content.replace(b"\r\n", b"")
+
+
+def test_a_long_subject_is_cut(plain, sink):
+    email.send(mail_claim(subject="ü" * 5000), soon())
+    assert sink.mails[0].message["Subject"] == "ü" * 149 + "…"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "not an address",
+        "a@b@c.example",
+        "ada@example.com, eve@example.com",
+        "Ada <ada@example.com>",
+        "jörg@example.com",
+        "ada@localhost",
+    ],
+)
+def test_an_unusable_reply_to_is_left_out(plain, sink, address):
+    email.send(mail_claim(reply_to=address), soon())
+    assert sink.mails[0].message["Reply-To"] is None
+
+
+def test_mail_reply_to_stands_in_for_a_lead_without_an_address(app_with, sink):
+    app_with(mail_server="127.0.0.1", mail_port=sink.port, mail_reply_to="info@shop.example", **PLAIN)
+    email.send(mail_claim(reply_to=""), soon())
+    assert sink.mails[0].message["Reply-To"] == "info@shop.example"
+
+
+def test_international_domains_go_out_in_ascii(plain, sink):
+    email.send(mail_claim("owner@bücher.example", reply_to="ada@münchen.example"), soon())
+    assert sink.mails[0].recipients == ["owner@xn--bcher-kva.example"]
+    assert sink.mails[0].message["Reply-To"] == "ada@xn--mnchen-3ya.example"
+
+
+def test_letters_before_the_at_sign_go_out_where_the_server_can(plain, sink):
+    email.send(mail_claim("jörg@shop.example"), soon())
+    assert sink.mails[0].recipients == ["jörg@shop.example"]
+    assert "To: jörg@shop.example\r\n".encode() in sink.mails[0].content
+
+
+def test_letters_before_the_at_sign_are_permanent_where_the_server_cannot(app_with):
+    with SmtpSink(smtputf8=False) as sink:
+        app_with(mail_server="127.0.0.1", mail_port=sink.port, **PLAIN)
+        with pytest.raises(PermanentError, match="special letters before the @"):
+            email.send(mail_claim("jörg@shop.example"), soon())
+        email.send(mail_claim(), soon())
+        assert sink.connections == 1
+
+
+@pytest.mark.parametrize(
+    "recipient",
+    [
+        "",
+        "nobody",
+        "a b@shop.example",
+        "a@b\r\nRCPT TO:<evil@example.com>",
+        "<a@shop.example>",
+        "a@shop.example,b@shop.example",
+    ],
+)
+def test_what_is_not_an_address_gets_no_mail(plain, sink, recipient):
+    with pytest.raises(PermanentError, match="not an e-mail address"):
+        email.send(mail_claim(recipient), soon())
+    assert sink.mails == []
+
+
+# What the server may refuse.
+
+
+@pytest.mark.parametrize("step", ["mail", "rcpt", "data"])
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        ("450 4.2.0 greylisted", TemporaryError),
+        ("550 5.7.1 no", PermanentError),
+        ("530 5.7.0 log in", DestinationError),
+    ],
+)
+def test_a_refusal_at_any_step_is_judged_by_its_code(plain, sink, step, answer, kind):
+    setattr(sink, step, answer)
+    with pytest.raises(kind) as failed:
+        email.send(mail_claim(), soon())
+    assert failed.value.status_code == int(answer[:3])
+    assert sink.mails == []
+    setattr(sink, step, "")
+    assert email.send(mail_claim(), soon()).status_code == 250
+    assert sink.connections == 1  # the refusal cost no connection
+
+
+def test_an_unknown_mailbox_is_said_to_be_unknown(plain, sink):
+    sink.rcpt = "550 5.1.1 <owner@shop.example>: no such user"
+    with pytest.raises(PermanentError, match=r"There is no mailbox at this address \(550 5\.1\.1\)"):
+        email.send(mail_claim(), soon())
+
+
+# Encryption and log-in.
+
+
+def test_starttls_with_a_certificate_that_we_trust_and_a_log_in(app_with, certificate):
+    with SmtpSink(tls=certificate.server, require_starttls=True, login=("desk", "s3cret")) as sink:
+        app_with(**encrypted(sink, mail_ca_file=str(certificate.ca_file), mail_username="desk", mail_password="s3cret"))
+        email.send(mail_claim(), soon())
+        assert (len(sink.mails), sink.logins) == (1, 1)
+
+
+def test_tls_from_the_first_byte(app_with, certificate):
+    with SmtpSink(implicit_tls=certificate.server) as sink:
+        app_with(**encrypted(sink, mail_ca_file=str(certificate.ca_file), mail_use_ssl=True))
+        for _ in range(2):
+            email.send(mail_claim(), soon())
+        assert (len(sink.mails), sink.connections) == (2, 1)
+
+
+@pytest.mark.parametrize("how", ["tls", "implicit_tls"])
+def test_a_certificate_that_nobody_vouches_for_is_refused(app_with, certificate, how):
+    with SmtpSink(**{how: certificate.server}, login=("desk", "s3cret")) as sink:
+        app_with(**encrypted(sink, mail_use_ssl=how == "implicit_tls", mail_username="desk", mail_password="s3cret"))
+        with pytest.raises(TemporaryError, match="has a certificate that we do not accept: self-signed"):
+            email.send(mail_claim(), soon())
+        assert (sink.mails, sink.logins) == ([], 0)
+
+
+def test_a_certificate_for_another_name_is_refused(app_with, tmp_path):
+    other = make_certificate(tmp_path, "other.example")
+    with SmtpSink(tls=other.server) as sink:
+        app_with(**encrypted(sink, mail_ca_file=str(other.ca_file)))
+        with pytest.raises(TemporaryError, match="has a certificate that we do not accept: Hostname mismatch"):
+            email.send(mail_claim(), soon())
+
+
+def test_a_server_without_starttls_gets_nothing(app_with, sink):
+    app_with(**encrypted(sink))
+    with pytest.raises(TemporaryError, match="offers no encryption"):
+        email.send(mail_claim(), soon())
+    assert sink.mails == []
+
+
+def test_a_server_without_starttls_is_fine_where_it_is_not_required(app_with, sink):
+    app_with(**encrypted(sink, mail_starttls_required=False))
+    email.send(mail_claim(), soon())
+    assert len(sink.mails) == 1
+
+
+def test_required_encryption_wins_when_both_are_said(app_with, sink):
+    app_with(**encrypted(sink, mail_use_tls=False, mail_starttls_required=True))
+    with pytest.raises(TemporaryError, match="offers no encryption"):
+        email.send(mail_claim(), soon())
+
+
+def test_a_ca_file_that_is_missing_is_named(app_with, sink):
+    app_with(**encrypted(sink, mail_ca_file="/nowhere.pem"))
+    with pytest.raises(TemporaryError, match="MAIL_CA_FILE"):
+        email.send(mail_claim(), soon())
+
+
+@pytest.mark.parametrize("password", ["wrong", "pässword"])
+def test_a_refused_log_in_pauses_the_destination(app_with, certificate, password):
+    with SmtpSink(tls=certificate.server, login=("desk", "s3cret")) as sink:
+        app_with(**encrypted(sink, mail_ca_file=str(certificate.ca_file), mail_username="desk", mail_password=password))
+        for _ in range(2):  # and the connection is not kept without a log-in
+            with pytest.raises(DestinationError) as failed:
+                email.send(mail_claim(), soon())
+            assert not failed.value.disable
+        assert sink.mails == []
+
+
+def test_a_server_that_offers_no_log_in_is_said_to(app_with, sink):
+    app_with(mail_server="127.0.0.1", mail_port=sink.port, mail_username="desk", mail_password="s", **PLAIN)
+    sink.login = None
+    with pytest.raises((TemporaryError, DestinationError)):
+        email.send(mail_claim(), soon())
+
+
+# Connections.
+
+
+def test_connections_are_kept_between_mails(plain, sink):
+    for _ in range(10):
+        email.send(mail_claim(), soon())
+    assert (len(sink.mails), sink.connections) == (10, 1)
+
+
+def test_no_more_connections_than_the_setting_says(app_with, sink):
+    app = app_with(mail_server="127.0.0.1", mail_port=sink.port, mail_connections=3, **PLAIN)
+
+    def send(_number):
+        with app.app_context():
+            return email.send(mail_claim(), soon(20)).status_code
+
+    with ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(send, range(60))) == [250] * 60
+    assert sink.connections <= 3
+    assert len(sink.mails) == 60
+
+
+def test_a_server_that_was_restarted_costs_no_failure(plain, sink):
+    email.send(mail_claim(), soon())
+    sink.stop()
+    sink.start()
+    email.send(mail_claim(), soon())
+    assert (len(sink.mails), sink.connections) == (2, 2)
+
+
+def test_a_connection_is_closed_when_it_was_idle_for_a_while(plain, sink, monkeypatch):
+    email.send(mail_claim(), soon())
+    pool = current_app.extensions["smtp"]
+    pool._idle = [(since - IDLE_SECONDS, connection) for since, connection in pool._idle]
+    pool._sweep()
+    assert pool._idle == []
+    email.send(mail_claim(), soon())
+    assert sink.connections == 2
+
+
+def test_a_connection_is_not_used_for_ever(plain, sink, monkeypatch):
+    monkeypatch.setattr("leadapp.messages.providers.smtp_connection.MAILS_PER_CONNECTION", 2)
+    for _ in range(4):
+        email.send(mail_claim(), soon())
+    assert sink.connections == 2
+
+
+# Set up or not.
+
+
+def test_mail_that_is_not_set_up_is_permanent_and_says_so(app_with):
+    app_with(mail_backend="none")
+    with pytest.raises(PermanentError, match="^mail is not set up$"):
+        email.send(mail_claim(), soon())
+
+
+@pytest.mark.parametrize("sender", ["", "nobody", "desk@"])
+def test_smtp_without_a_sender_names_the_setting(app_with, sink, sender):
+    app_with(mail_server="127.0.0.1", mail_port=sink.port, default_from_email=sender, **PLAIN)
+    with pytest.raises(PermanentError, match="mail is not set up: DEFAULT_FROM_EMAIL"):
+        email.send(mail_claim(), soon())
+
+
+def test_smtp_without_a_server_names_the_setting(app_with):
+    app_with(mail_backend="smtp")
+    with pytest.raises(PermanentError, match="mail is not set up: MAIL_SERVER"):
+        email.send(mail_claim(), soon())
+
+
+def test_a_sender_with_a_name_in_front_is_understood(app_with, sink):
+    app_with(mail_server="127.0.0.1", mail_port=sink.port, default_from_email=f"The Shop <{DESK}>", **PLAIN)
+    email.send(mail_claim(), soon())
+    assert sink.mails[0].message["From"] == f"The Shop <{DESK}>"
+    assert sink.mails[0].sender == DESK
+
+
+def test_console_mail_is_shown_in_the_admin_and_its_log_line_says_nothing_of_people(app_with, caplog):
+    app_with(mail_backend="console")
+    claim = mail_claim()
+    with caplog.at_level(logging.INFO):
+        receipt = email.send(claim, soon())
+    assert (receipt.status_code, receipt.answer) == (None, "shown in the admin (development)")
+    assert str(claim.delivery_id) in caplog.text
+    assert "Ada" not in caplog.text
+    assert "shop.example" not in caplog.text
+
+
+@pytest.mark.parametrize("payload", ["", "not json", "[]", "null"])
+def test_a_payload_that_cannot_be_read_is_permanent(plain, payload):
+    claim = mail_claim()
+    with pytest.raises(PermanentError, match="the stored mail cannot be read"):
+        email.send(type(claim)(**{**claim.__dict__, "payload": payload}), soon())
+
+
+def test_a_payload_without_html_is_a_plain_mail(plain, sink):
+    email.send(mail_claim(html=""), soon())
+    assert sink.mails[0].message.get_content_type() == "text/plain"
+
+
+def test_nothing_is_begun_after_the_deadline(plain, sink):
+    with pytest.raises(NotSentError):
+        email.send(mail_claim(), soon(-1))
+    assert sink.connections == 0
+
+
+def test_flask_mails_own_send_refuses_a_message_whose_gaps_are_open(plain, sink):
+    pool = current_app.extensions["smtp"]
+    with pytest.raises(TypeError):
+        pool.fresh().send(flask_mail.Message("subject", sender=DESK, recipients=[DESK], body="text"))
+
+
+def test_flask_mail_can_record_what_was_sent(plain, sink):
+    from leadapp.extensions import mail
+
+    with mail.record_messages() as outbox:
+        email.send(mail_claim(), soon())
+    assert [letter.subject for letter in outbox] == ["Ada Lovelace via Contact form"]
+
+
+def test_the_longest_send_is_a_setting(app_with):
+    app_with(mail_timeout=12)
+    assert email.deadline_seconds(settings()) == 12
