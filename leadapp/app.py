@@ -5,6 +5,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from leadapp import cli, database, errorpages, headers, http, limits, queue
 from leadapp.accounts import models as _accounts  # noqa: F401 - every table is known before the first query
+from leadapp.accounts import setup as accounts
+from leadapp.admin import site
 from leadapp.config import ROOT, Settings
 from leadapp.deliveries import outbox
 from leadapp.extensions import csrf, db, mail, migrate
@@ -43,6 +45,8 @@ def create_app(config: Settings | None = None) -> Flask:
 
     app.register_blueprint(public_routes.public)
     app.register_blueprint(form_routes.forms)
+    accounts.init_app(app)
+    site.init_app(app)
     errorpages.init_app(app)
 
     # What a lead shows of its deliveries is written in the transaction that changes them.

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from flask import current_app
-from pydantic import AliasChoices, Field, SecretStr, field_validator, model_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from leadapp.errors import ConfigurationError
@@ -44,7 +44,11 @@ class Settings(BaseSettings):
     """The settings, read from the environment, then `.env`, then instance/run.env (written by `make run`)."""
 
     model_config = SettingsConfigDict(
-        env_file=(INSTANCE / "run.env", ROOT / ".env"), extra="ignore", populate_by_name=True, frozen=True
+        env_file=(INSTANCE / "run.env", ROOT / ".env"),
+        env_ignore_empty=True,  # compose files pass what is not set as ""
+        extra="ignore",
+        populate_by_name=True,
+        frozen=True,
     )
 
     app_env: AppEnv = setting("App", "production, development or test", AppEnv.PRODUCTION)
@@ -65,7 +69,7 @@ class Settings(BaseSettings):
         "App", "Proxies in front whose X-Forwarded-* count; Heroku: 1, otherwise the routers' number", 0
     )
     port: int = setting("App", "Port that `make run` and the Procfile listen on", 8000)
-    sentry_dsn: SecretStr = setting("App", "Sends errors to Sentry when set (pip install sentry-sdk)", SecretStr(""))
+    sentry_dsn: SecretStr = setting("App", "Sends errors to Sentry when set; no bodies, no personal data", SecretStr(""))
     log_level: str = setting("App", "DEBUG, INFO, WARNING or ERROR", "INFO")
     metrics_token: SecretStr = setting("App", "Bearer token for figures that machines read", SecretStr(""))
 
@@ -287,3 +291,12 @@ def settings() -> Settings:
     """The settings of the running application."""
     found: Settings = current_app.config["SETTINGS"]
     return found
+
+
+def read() -> Settings:
+    """The settings of this machine; ConfigurationError names every setting at fault and quotes no value."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        faults = [f"{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors(include_input=False)]
+        raise ConfigurationError("; ".join(faults)) from None

@@ -15,6 +15,7 @@ from leadapp.extensions import limiter
 from leadapp.leads import cors, pages
 from leadapp.leads.answering import error_json, refusal, wants_json
 from leadapp.leads.kept_fields import Typed
+from leadapp.ops import logs
 
 RETRY_AFTER_SECONDS = 30
 
@@ -30,18 +31,14 @@ class Words(NamedTuple):
 
 
 WORDS = {
-    400: Words(
-        "BAD_REQUEST", "We could not read that", "Part of it arrived damaged. Go back and try once more."
-    ),
+    400: Words("BAD_REQUEST", "We could not read that", "Part of it arrived damaged. Go back and try once more."),
     401: Words("LOGIN_NEEDED", "Please log in first", "This page is for people with an account here."),
     403: Words(
         "FORBIDDEN",
         "This page is not open to you",
         "Your account may not use it. The owner of this Leadapp can give you another role.",
     ),
-    404: Words(
-        "NOT_FOUND", "There is nothing at this address", "The link may be old, or a letter may be missing."
-    ),
+    404: Words("NOT_FOUND", "There is nothing at this address", "The link may be old, or a letter may be missing."),
     405: Words(
         "METHOD_NOT_ALLOWED",
         "This address works in another way",
@@ -131,7 +128,8 @@ def _answer(status: int, words: Words) -> Response:
     if wants_json(request):
         answer = jsonify(error_json(PayloadError(status, words.code, f"{words.title}. {words.text}".strip())))
     else:
-        answer = Response(pages.render("public/error.html", words=words, status=status))
+        reference = logs.request_id() if status == 500 else ""
+        answer = Response(pages.render("public/error.html", words=words, reference=reference))
     answer.status_code = status
     answer.headers["Cache-Control"] = "no-store"
     return answer

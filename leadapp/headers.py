@@ -5,7 +5,7 @@ Nothing is relaxed for third parties: no page of Leadapp loads anything from ano
 
 import secrets
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 
 from leadapp.config import settings
 
@@ -39,9 +39,7 @@ def init_app(app: Flask) -> None:
 
 def nonce() -> str:
     """This request's nonce, for `<script nonce="...">` and `<style nonce="...">`."""
-    if "csp_nonce" not in g:
-        g.csp_nonce = secrets.token_urlsafe(16)
-    made: str = g.csp_nonce
+    made: str = request.environ.setdefault("leadapp.csp_nonce", secrets.token_urlsafe(16))
     return made
 
 
@@ -51,14 +49,14 @@ def allow(directive: str, source: str) -> None:
     For a page whose form is answered with a redirect to the customer's site: browsers hold `form-action`
     against the redirect too.
     """
-    g.setdefault("csp_more", []).append((directive, source))
+    request.environ.setdefault("leadapp.csp_more", []).append((directive, source))
 
 
 def policy() -> str:
     """The Content-Security-Policy of this answer."""
-    parts = []
+    parts, allowed = [], request.environ.get("leadapp.csp_more", [])
     for directive, sources in POLICY.items():
-        more = tuple(source for named, source in g.get("csp_more", []) if named == directive)
+        more = tuple(source for named, source in allowed if named == directive)
         own = (f"'nonce-{nonce()}'",) if directive in WITH_NONCE else ()
         parts.append(" ".join((directive, *sources, *own, *more)))
     return "; ".join(parts)

@@ -51,9 +51,7 @@ NEVER = (
 NEVER_NAME = "never reached"
 NEVER_REACHED = AddressTable(
     tuple(Block(ip_network(network), NEVER_NAME, "RFC 3927 and others", Reach.DENIED) for network in NEVER)
-    + tuple(
-        block for block in DEFAULT_DENIED.blocks if block.reach is Reach.TRANSLATED
-    )  # to look inside them
+    + tuple(block for block in DEFAULT_DENIED.blocks if block.reach is Reach.TRANSLATED)  # to look inside them
 )
 
 
@@ -184,9 +182,7 @@ class Client:
 
     def _prepare(self, url: str, body: bytes, headers: Mapping[str, str]) -> requests.PreparedRequest:
         try:
-            request = requests.Request(
-                "POST", url, {"User-Agent": USER_AGENT, **headers}, data=body
-            ).prepare()
+            request = requests.Request("POST", url, {"User-Agent": USER_AGENT, **headers}, data=body).prepare()
             self.policy.check_url(url)
             self.policy.check_url(str(request.url))
         except SSRFGuardError as error:
@@ -195,9 +191,7 @@ class Client:
             raise BlockedAddressError("it is not an http or https address") from error
         return request
 
-    def _exchange(
-        self, request: requests.PreparedRequest, deadline: Deadline, is_last: bool = False
-    ) -> Answer:
+    def _exchange(self, request: requests.PreparedRequest, deadline: Deadline, is_last: bool = False) -> Answer:
         call = _Call(deadline, self.connect_timeout)
         token = _running.set(call)
         try:
@@ -245,9 +239,7 @@ def _excerpt(response: requests.Response) -> str:
     """The start of the body as text without NUL. The status decides, so a body that breaks off is no failure."""
     kept = bytearray()
     try:
-        while len(kept) < READ_LIMIT and (
-            part := response.raw.read1(READ_LIMIT - len(kept), decode_content=False)
-        ):
+        while len(kept) < READ_LIMIT and (part := response.raw.read1(READ_LIMIT - len(kept), decode_content=False)):
             kept += part
     except (urllib3.exceptions.HTTPError, OSError, ValueError):
         response.close()

@@ -71,9 +71,7 @@ class Deadline:
         call_at(self.moment, self._cut)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         with self._lock:
             self._is_over = True
             for handle in self._handles:

@@ -190,7 +190,7 @@ def note_needs_you(ids: Sequence[str]) -> None:
     job = get_current_job()
     if job and (ids or job.meta.get(NEEDS_YOU)):
         job.meta[NEEDS_YOU] = list(ids)
-        job.save_meta()
+        job.save_meta()  # type: ignore[no-untyped-call]
 
 
 def lengths() -> dict[str, int]:

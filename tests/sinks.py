@@ -12,6 +12,7 @@ import socket
 import ssl
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -135,7 +136,7 @@ class Mail:
     def text(self, kind: str = "plain") -> str:
         part = self.message.get_body((kind,))
         assert part is not None, f"no {kind} part"
-        return part.get_content()
+        return part.get_content().replace("\r\n", "\n")
 
 
 class SmtpSink:
@@ -183,17 +184,19 @@ class SmtpSink:
 
     def _protocol(self) -> SMTP:
         self.connections += 1
-        protocol = SMTP(
-            self,
-            loop=self._loop,
-            hostname="sink.example",
-            tls_context=self._tls,
-            require_starttls=self._require_starttls,
-            authenticator=self._check,
-            auth_required=self.login is not None,
-            auth_require_tls=self._tls is not None,
-            enable_SMTPUTF8=self._smtputf8,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it warns of log-ins without encryption, which tests are free to try
+            protocol = SMTP(
+                self,
+                loop=self._loop,
+                hostname="sink.example",
+                tls_context=self._tls,
+                require_starttls=self._require_starttls,
+                authenticator=self._check,
+                auth_required=self.login is not None,
+                auth_require_tls=self._tls is not None,
+                enable_SMTPUTF8=self._smtputf8,
+            )
         self._protocols.append(protocol)
         return protocol
 

@@ -81,9 +81,7 @@ def test_a_browser_is_sent_to_the_page_that_the_form_names(app: Flask) -> None:
 
 def test_a_path_follows_the_site_that_posted(app: Flask) -> None:
     with posting(app, headers={"Origin": "https://b.example"}):
-        answer = success(
-            contact(allowed_origins=["https://a.example", "https://b.example"]), LEAD_ID, wanted="/ok"
-        )
+        answer = success(contact(allowed_origins=["https://a.example", "https://b.example"]), LEAD_ID, wanted="/ok")
     assert answer.headers["Location"] == "https://b.example/ok"
 
 
@@ -138,9 +136,7 @@ def test_a_refusal_says_when_to_come_back(app: Flask) -> None:
 
 def test_a_browser_gets_a_page_with_what_was_typed(app: Flask) -> None:
     with posting(app):
-        answer = refusal(
-            PayloadError(400, "EMPTY", "Nothing was filled in."), form=contact(), typed={"name": ["Ada"]}
-        )
+        answer = refusal(PayloadError(400, "EMPTY", "Nothing was filled in."), form=contact(), typed={"name": ["Ada"]})
     assert answer.status_code == 400
     assert answer.mimetype == "text/html"
     assert 'value="Ada"' in answer.get_data(as_text=True)

@@ -2,6 +2,9 @@
 
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from email import message_from_bytes
+from email.header import decode_header, make_header
+from email.utils import parseaddr
 
 import flask_mail
 import pytest
@@ -69,8 +72,10 @@ def test_names_in_every_script_arrive_as_they_were_written(plain, sink):
     email.send(mail_claim(subject=f"{name} via Kontakt", from_name=name, text=name, html=f"<p>{name}</p>"), soon())
     message = sink.mails[0].message
     assert message["Subject"] == f"{name} via Kontakt"
-    assert message["From"].addresses[0].addr_spec == DESK
-    assert message["From"].addresses[0].display_name == name.replace("<", "").replace(">", "")
+    shown, address = parseaddr(message_from_bytes(sink.mails[0].content)["From"])
+    assert address == DESK
+    # The standard library's newer parser leaves spaces between encoded words in names.
+    assert str(make_header(decode_header(shown))) == name.replace("<", "").replace(">", "")
     assert sink.mails[0].text() == name
     assert not message.defects
     assert sink.mails[0].content.isascii()
@@ -345,7 +350,7 @@ def test_a_connection_is_not_used_for_ever(plain, sink, monkeypatch):
 
 def test_mail_that_is_not_set_up_is_permanent_and_says_so(app_with):
     app_with(mail_backend="none")
-    with pytest.raises(PermanentError, match="^mail is not set up$"):
+    with pytest.raises(PermanentError, match=r"^mail is not set up$"):
         email.send(mail_claim(), soon())
 
 

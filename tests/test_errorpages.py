@@ -72,6 +72,11 @@ def test_a_crash_shows_no_traceback(failing: FlaskClient) -> None:
         assert not [word for word in (*TRACES, "ZeroDivision") if word in answer.text]
 
 
+def test_a_crash_names_the_request_that_the_log_knows(failing: FlaskClient) -> None:
+    answer = failing.get("/crash")
+    assert answer.headers["X-Request-ID"] in answer.text
+
+
 def test_too_many_requests_say_when_to_come_back(failing: FlaskClient) -> None:
     assert int(failing.get("/fail/429").headers["Retry-After"]) > 0
 
@@ -107,15 +112,11 @@ def test_a_database_that_cannot_be_used_is_503(failing: FlaskClient, path: str) 
 
 
 def test_an_error_page_asks_nobody_who_is_logged_in(failing: FlaskClient) -> None:
-    failing.application.context_processor(
-        lambda: raise_(OperationalError("SELECT user", {}, Exception("gone")))
-    )
+    failing.application.context_processor(lambda: raise_(OperationalError("SELECT user", {}, Exception("gone"))))
     assert failing.get("/locked").status_code == 503
 
 
-def test_the_log_of_a_lost_database_names_nobody(
-    failing: FlaskClient, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_log_of_a_lost_database_names_nobody(failing: FlaskClient, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR):
         failing.get("/locked")
     assert "database unavailable" in caplog.text

@@ -165,9 +165,7 @@ def test_a_form_with_origins_leads_back_to_these_only(client: FlaskClient) -> No
 
 
 def test_a_problem_keeps_every_field_that_was_typed(app: Flask) -> None:
-    page = Page(
-        problem_page(app, None, **{"name": ["Ada"], "favourite cake": ["Rum"], "size[]": ["S", "XL"]})
-    )
+    page = Page(problem_page(app, None, **{"name": ["Ada"], "favourite cake": ["Rum"], "size[]": ["S", "XL"]}))
     assert page.value_of("name") == "Ada"
     assert page.value_of("favourite cake") == "Rum"
     assert [field["value"] for field in page.all("input") if field["name"] == "size[]"] == ["S", "XL"]
@@ -202,9 +200,7 @@ SECRETS = [
 ]
 
 
-@pytest.mark.parametrize(
-    "name", [*SECRETS, "cf-turnstile-response", "_gotcha", "_honey", "botcheck", "website"]
-)
+@pytest.mark.parametrize("name", [*SECRETS, "cf-turnstile-response", "_gotcha", "_honey", "botcheck", "website"])
 def test_secrets_tokens_and_honeypots_are_not_sent_back(app: Flask, name: str) -> None:
     html = problem_page(
         app,
@@ -233,9 +229,7 @@ def test_a_missing_field_is_offered_empty(app: Flask) -> None:
 
 
 def test_an_error_in_a_field_that_is_never_shown_is_told_without_a_link(app: Flask) -> None:
-    html = problem_page(
-        app, None, PayloadError(422, "X", "The key was used before.", "csrf_token"), name=["Ada"]
-    )
+    html = problem_page(app, None, PayloadError(422, "X", "The key was used before.", "csrf_token"), name=["Ada"])
     assert "The key was used before." in html
     assert "<a " not in html
 
@@ -246,9 +240,7 @@ def test_without_anything_typed_the_page_points_back(app: Flask) -> None:
 
 def test_a_hostile_value_is_only_text(app: Flask) -> None:
     form = Form(key="x", name=ATTACK, honeypot="", site_url="", allowed_origins=[])
-    html = problem_page(
-        app, form, PayloadError(422, ATTACK, ATTACK, ATTACK), **{ATTACK: [ATTACK], "_next": [ATTACK]}
-    )
+    html = problem_page(app, form, PayloadError(422, ATTACK, ATTACK, ATTACK), **{ATTACK: [ATTACK], "_next": [ATTACK]})
     assert "<script" not in html
     assert "{{ 7*7 }}" in html
     assert all(not name.startswith("on") for attrs in Page(html).all("input", "form", "p") for name in attrs)
@@ -319,9 +311,7 @@ def test_no_page_runs_or_styles_anything_inline(every_page: dict[str, str]) -> N
 def test_no_page_asks_a_third_party_for_anything(every_page: dict[str, str]) -> None:
     for html in every_page.values():
         page = Page(html)
-        loaded = [
-            attrs.get("src") or attrs.get("href") for attrs in page.all("script", "link", "img", "iframe")
-        ]
+        loaded = [attrs.get("src") or attrs.get("href") for attrs in page.all("script", "link", "img", "iframe")]
         assert all(address and address.startswith("/static/") for address in loaded)
 
 
@@ -332,9 +322,7 @@ def test_no_stylesheet_asks_a_third_party_for_anything() -> None:
 
 
 def test_every_page_weighs_less_than_15_kb(every_page: dict[str, str]) -> None:
-    shared = sum(
-        (STATIC / name).stat().st_size for name in ("tokens.css", "public.css", "public.js", "icon.svg")
-    )
+    shared = sum((STATIC / name).stat().st_size for name in ("tokens.css", "public.css", "public.js", "icon.svg"))
     assert max(len(html.encode()) for html in every_page.values()) + shared < 15_000
 
 

@@ -124,12 +124,10 @@ def test_a_path_from_a_stranger_belongs_to_the_forms_site() -> None:
 
 def test_a_site_with_umlauts_is_known_under_both_spellings() -> None:
     assert (
-        go("https://müller.example/ok", site_url="https://xn--mller-kva.example")
-        == "https://xn--mller-kva.example/ok"
+        go("https://müller.example/ok", site_url="https://xn--mller-kva.example") == "https://xn--mller-kva.example/ok"
     )
     assert (
-        go("https://xn--mller-kva.example/ok", site_url="https://müller.example")
-        == "https://xn--mller-kva.example/ok"
+        go("https://xn--mller-kva.example/ok", site_url="https://müller.example") == "https://xn--mller-kva.example/ok"
     )
 
 

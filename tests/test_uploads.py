@@ -36,9 +36,7 @@ def test_content_without_a_name_is_kept() -> None:
 
 
 def test_several_files_of_one_field_keep_their_order() -> None:
-    uploads = read_uploads(
-        [posted(filename="1.txt", name="photos[]"), posted(filename="2.txt", name="photos[]")]
-    )
+    uploads = read_uploads([posted(filename="1.txt", name="photos[]"), posted(filename="2.txt", name="photos[]")])
     assert [(upload.field, upload.name) for upload in uploads] == [
         ("photos[]", "1.txt"),
         ("photos[]", "2.txt"),

@@ -2,12 +2,14 @@
 
 import hashlib
 import hmac
+import time
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from standardwebhooks import Webhook
 
-from leadapp import clock, signing
+from leadapp import signing
 from leadapp.config import settings
 from leadapp.deliveries.channels import webhook
 from leadapp.errors import DestinationError, NotSentError, PermanentError, TemporaryError
@@ -53,8 +55,7 @@ def test_the_older_signature_is_the_hmac_of_the_raw_body(sink):
 def test_a_second_try_has_the_same_id_and_body_and_a_time_of_its_own(sink):
     claim = webhook_claim(sink.url)
     webhook.send(claim, soon())
-    with clock.frozen(clock.now() + timedelta(hours=1)):
-        webhook.send(claim, soon())
+    webhook.send(replace(claim, claimed_at=claim.claimed_at + timedelta(hours=1)), soon())
     first, second = sink.requests
     assert first.body == second.body
     assert first.headers["webhook-id"] == second.headers["webhook-id"]
@@ -97,7 +98,7 @@ def test_retry_after_comes_with_the_error(sink):
 
 
 def test_a_silent_receiver_is_tried_again():
-    with RawServer(lambda sock: sock.recv(1) and sock.recv(65536) and sock.recv(1)) as server, time_limit(1):
+    with RawServer(lambda sock: (read_request(sock), time.sleep(6))) as server, time_limit(3):
         with pytest.raises(TemporaryError, match=r"^The webhook did not answer in time$"):
             webhook.send(webhook_claim(server.url), soon(0.3))
 

@@ -33,16 +33,12 @@ def http_error(who: str, answer: Answer, retry_statuses: Collection[str]) -> Del
     if str(status) in retry_statuses or 500 <= status < 600:
         wait = retry_after(answer.headers)
         asked = f" and asks us to wait {_span(wait)}" if wait else ""
-        return TemporaryError(
-            f"{who} answered {status}{asked}", status_code=status, answer=excerpt, retry_after=wait
-        )
+        return TemporaryError(f"{who} answered {status}{asked}", status_code=status, answer=excerpt, retry_after=wait)
     if status in (401, 403):
         said = f"{who} refuses our token ({status})"
         return DestinationError(said, disable=False, status_code=status, answer=excerpt)
     if status == 410:
-        return DestinationError(
-            f"{who} answered 410: it is gone", disable=True, status_code=status, answer=excerpt
-        )
+        return DestinationError(f"{who} answered 410: it is gone", disable=True, status_code=status, answer=excerpt)
     if 300 <= status < 400:
         hint = "it has moved or the address is wrong, and we follow no redirects"
         return PermanentError(f"{who} answered {status}: {hint}", status_code=status, answer=excerpt)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Select, func, insert, select, update
@@ -116,13 +116,13 @@ def _take(ids: Sequence[UUID], worker: str) -> list[Claim]:
         .execution_options(synchronize_session=False)
     )
     query = (
-        select(Delivery, Destination)
+        select(Delivery, Destination, db_now())
         .join(Delivery.destination)
         .where(Delivery.id.in_(ids))
         .options(undefer(Delivery.payload), undefer(Destination.secret))
         .execution_options(populate_existing=True)
     )
-    by_id = {row.id: _describe(row, destination) for row, destination in db.session.execute(query)}
+    by_id = {row.id: _describe(row, destination, moment) for row, destination, moment in db.session.execute(query)}
     claims = [by_id[row_id] for row_id in ids]
     db.session.execute(
         insert(Attempt).values(started_at=db_now()),
@@ -134,7 +134,7 @@ def _take(ids: Sequence[UUID], worker: str) -> list[Claim]:
     return claims
 
 
-def _describe(row: Delivery, destination: Destination) -> Claim:
+def _describe(row: Delivery, destination: Destination, moment: datetime) -> Claim:
     return Claim(
         delivery_id=row.id,
         lead_id=row.lead_id,
@@ -149,4 +149,5 @@ def _describe(row: Delivery, destination: Destination) -> Claim:
         tries=row.tries,
         created_at=row.created_at,
         settings=dict(destination.settings),
+        claimed_at=moment,
     )

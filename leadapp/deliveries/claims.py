@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
+from leadapp.clock import now
 from leadapp.config import Settings
 from leadapp.deliveries.models import Kind, Purpose
 
@@ -26,6 +27,7 @@ class Claim:
     tries: int
     created_at: datetime
     settings: dict[str, Any] = field(default_factory=dict)
+    claimed_at: datetime = field(default_factory=now)  # the database's time: a worker's own clock may be wrong
 
 
 @dataclass(frozen=True)

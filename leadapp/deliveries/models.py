@@ -191,13 +191,13 @@ class Delivery(Model):
         if to not in TRANSITIONS[self.state]:
             raise TransitionError(f"a delivery that is {self.state} cannot become {to}")
         self.state = to
-        self.changed_at = at or db_now()  # type: ignore[assignment]
+        self.changed_at = at or db_now()
         if to is not DeliveryState.HELD:
             self.held_reason = None
 
     def make_due(self, at: datetime | None = None) -> None:
         """Due at `at` (now, if none is given), and for the sweeper to ring."""
-        self.next_attempt_at = at or db_now()  # type: ignore[assignment]
+        self.next_attempt_at = at or db_now()
         self.enqueued_at = None
 
 

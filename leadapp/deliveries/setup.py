@@ -24,9 +24,7 @@ from leadapp.signing import new_secret, secret_bytes
 
 EMAIL_KEY = "LEAD_NOTIFICATION_EMAIL"
 WEBHOOK_KEY = "ZAPIER_WEBHOOK_URL"
-ADDRESS = re.compile(
-    r"[\w!#$%&'*+/=?^`{|}~-][\w!#$%&'*+/=?^`{|}~.-]{0,63}@[a-z\d](?:[a-z\d.-]*[a-z\d])?", re.I | re.A
-)
+ADDRESS = re.compile(r"[\w!#$%&'*+/=?^`{|}~-][\w!#$%&'*+/=?^`{|}~.-]{0,63}@[a-z\d](?:[a-z\d.-]*[a-z\d])?", re.I | re.A)
 ACTOR = "flask setup"
 SETUP_LOCK = 5_323_268_778  # any fixed number; two setups at once wait for each other
 
@@ -66,9 +64,7 @@ def upsert_destinations(settings: Settings, first_owner_email: str | None) -> No
 
 def _own_rows() -> Sequence[Destination]:
     """Locked in id order, as everybody locks destinations."""
-    own = Destination.env_key.startswith(f"{EMAIL_KEY}:", autoescape=True) | (
-        Destination.env_key == WEBHOOK_KEY
-    )
+    own = Destination.env_key.startswith(f"{EMAIL_KEY}:", autoescape=True) | (Destination.env_key == WEBHOOK_KEY)
     query = select(Destination).where(own).order_by(Destination.id).with_for_update(key_share=True)
     return db.session.scalars(query.execution_options(populate_existing=True)).all()
 
@@ -143,9 +139,7 @@ def _upsert(wanted: Wanted) -> None:
     }
     statement = insert_into(Destination).values(row)
     new = statement.excluded
-    off_by_env = and_(
-        Destination.state == DestinationState.DISABLED, Destination.disabled_by == DisabledBy.ENV
-    )
+    off_by_env = and_(Destination.state == DestinationState.DISABLED, Destination.disabled_by == DisabledBy.ENV)
     update = {
         "name": new.name,
         "settings": new.settings,

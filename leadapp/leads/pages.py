@@ -31,9 +31,7 @@ def thank_you(form: Form, back: str = "") -> str:
     return render("public/thanks.html", form=form, back=back, back_host="" if host == request.host else host)
 
 
-def problem(
-    form: Form | None, errors: Sequence[PayloadError], typed: Typed, *, file_fields: Sequence[str] = ()
-) -> str:
+def problem(form: Form | None, errors: Sequence[PayloadError], typed: Typed, *, file_fields: Sequence[str] = ()) -> str:
     """Why nothing was sent, above a form with everything that was typed, to be sent again to where it went.
 
     Fields that the page cannot know are kept too. Passwords, tokens, honeypots and files are not: each file

@@ -1,6 +1,7 @@
 """E-mail addresses as they go over the wire; nothing here asks DNS."""
 
-from email_validator import EmailNotValidError, ValidatedEmail, validate_email
+import idna
+from email_validator import EmailNotValidError, validate_email
 
 from leadapp.errors import PermanentError
 
@@ -17,22 +18,24 @@ def reply_address(text: str) -> str:
 def wire_address(text: str) -> str:
     """The address with its domain in ASCII; letters before the @ may stay non-ASCII (SMTPUTF8).
 
-    Raises PermanentError when it is not an address. Domains of private networks are fine.
+    Raises PermanentError when it is not an address. Domains of private networks are fine: people who run Leadapp
+    set these addresses.
     """
+    local, _, _ = text.strip().rpartition("@")
+    domain = domain_of(text)
     try:
-        found = _lenient(text)
+        if not domain:
+            raise EmailNotValidError("no domain")
+        found = validate_email(f"{local}@example.com", check_deliverability=False)
     except EmailNotValidError as error:
         raise PermanentError("The mail goes to something that is not an e-mail address") from error
-    return f"{found.local_part}@{found.ascii_domain}"
+    return f"{found.local_part}@{domain}"
 
 
 def domain_of(address: str) -> str:
     """The domain in ASCII, or "" when this is not an address."""
+    _, at, domain = address.strip().rpartition("@")
     try:
-        return _lenient(address).ascii_domain
-    except EmailNotValidError:
+        return idna.encode(domain, uts46=True, std3_rules=True).decode() if at else ""
+    except idna.IDNAError:
         return ""
-
-
-def _lenient(text: str) -> ValidatedEmail:
-    return validate_email(text.strip(), check_deliverability=False, globally_deliverable=False)

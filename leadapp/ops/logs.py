@@ -50,7 +50,7 @@ TELLING = (
     *(LeadappError, OSError, RedisError, OperationalError, jinja2.TemplateError),
     *(AttributeError, TypeError, NameError, ImportError, NotImplementedError),
 )
-ADDRESS = re.compile(r"[^\s@<>\"'(),;:=]+@[^\s@<>\"'(),;:=]+")
+WORD = re.compile(r"[^\s<>\"'(),;:=]+")
 VISITOR = re.compile(r"\bip=\S+")
 URL_PATH = re.compile(r"(https?://[^\s/]+/|\burl: /)\S+")  # the path of a webhook address is a secret
 SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -70,8 +70,8 @@ def bind(**ids: Any) -> Iterator[None]:
 
 def mask(text: str) -> str:
     """The text without addresses of people and paths of URLs, and not endless."""
-    text = URL_PATH.sub(r"\1...", ADDRESS.sub("[address]", text))
-    return VISITOR.sub("ip=[address]", text)[:LONGEST]
+    words = WORD.sub(lambda found: "[address]" if "@" in found[0] else found[0], text[:LONGEST])
+    return VISITOR.sub("ip=[address]", URL_PATH.sub(r"\1...", words))
 
 
 def message_of(error: BaseException) -> str:
@@ -148,20 +148,20 @@ def init_app(app: Flask) -> None:
 
 def request_id() -> str:
     """The id that the router in front gave this request, or one of our own."""
-    if "request_id" not in g:
-        given = request.headers.get("X-Request-ID", "")
-        g.request_id = given if SANE_ID.fullmatch(given) else secrets.token_hex(16)
-    found: str = g.request_id
+    given = request.headers.get("X-Request-ID", "")
+    sane = given if SANE_ID.fullmatch(given) else secrets.token_hex(16)
+    found: str = request.environ.setdefault("leadapp.request_id", sane)
     return found
 
 
 def _begin() -> None:
-    g.began_at = time.monotonic()
+    request.environ["leadapp.began_at"] = time.monotonic()
     _bound.set({"request_id": request_id()})
 
 
 def _finish(response: Response) -> Response:
     response.headers["X-Request-ID"] = request_id()
+    now = time.monotonic()
     # The rule, not the path: a path can hold a token, and a query string anything.
     route = request.url_rule.rule if request.url_rule else "(none)"
     level = logging.DEBUG if request.endpoint == "static" or route.startswith("/healthz") else logging.INFO
@@ -169,7 +169,7 @@ def _finish(response: Response) -> Response:
         "method": request.method,
         "route": route,
         "status": response.status_code,
-        "duration_ms": round((time.monotonic() - g.get("began_at", time.monotonic())) * 1000),
+        "duration_ms": round((now - request.environ.get("leadapp.began_at", now)) * 1000),
     }
     access.log(level, "answered", extra=facts | ({"lead_id": g.lead_id} if "lead_id" in g else {}))
     return response

@@ -5,7 +5,7 @@ A second run posts the same body under the same `webhook-id`; receivers drop an 
 
 import time
 
-from leadapp import clock, http, signing
+from leadapp import http, signing
 from leadapp.config import Settings, settings
 from leadapp.deliveries.answers import http_error
 from leadapp.deliveries.claims import Claim, Receipt
@@ -47,7 +47,7 @@ def send(claim: Claim, deadline: float) -> Receipt:
 def _signature(claim: Claim) -> dict[str, str]:
     """A receiver that checks would refuse an unsigned body, so without a secret nothing goes out."""
     try:
-        return signing.webhook_headers(claim.secret or "", str(claim.delivery_id), clock.now(), claim.payload)
+        return signing.webhook_headers(claim.secret or "", str(claim.delivery_id), claim.claimed_at, claim.payload)
     except ValueError as error:
         raise DestinationError(
             f"{WHO}'s signing secret cannot be read: put in a new one, then resume it", disable=False

@@ -154,9 +154,7 @@ def _meaning(connection: Connection, error: OSError, deadline: Deadline) -> Exce
     if _is_answer(error):
         return error
     if session is not None and session.sent_last_dot:
-        return OutcomeUnknownError(
-            "The mail server was given the mail, and the connection broke before its answer"
-        )
+        return OutcomeUnknownError("The mail server was given the mail, and the connection broke before its answer")
     if deadline.has_passed:
         return TemporaryError("The mail server did not answer in time")
     if isinstance(error, smtplib.SMTPResponseException):

@@ -68,9 +68,7 @@ class Connection(flask_mail.Connection):
             raise PermanentError("The mail has an address or a header with a line break in it")
         self.session.ehlo_or_helo_if_needed()
         if letter.needs_utf8 and not self.session.has_extn("smtputf8"):
-            raise PermanentError(
-                "The mail server cannot send to an address with special letters before the @"
-            )
+            raise PermanentError("The mail server cannot send to an address with special letters before the @")
         options = ["SMTPUTF8", "BODY=8BITMIME"] if letter.needs_utf8 else []
         expect("250", self.session.mail(letter.from_address, options))
         for address in letter.to_addresses:

@@ -16,9 +16,7 @@ LINE_START_DOT = re.compile(rb"(?m)^\.")
 class Session(smtplib.SMTP):
     """One SMTP session, TLS from the first byte when `tls` is given."""
 
-    def __init__(
-        self, host: str, port: int, deadline: Deadline, *, hello: str, tls: ssl.SSLContext | None
-    ) -> None:
+    def __init__(self, host: str, port: int, deadline: Deadline, *, hello: str, tls: ssl.SSLContext | None) -> None:
         self.deadline = deadline
         self.began_data = False
         self.sent_last_dot = False
@@ -60,5 +58,5 @@ class Session(smtplib.SMTP):
 
 def expect(prefix: str, answer: Answer) -> None:
     """SMTPResponseException unless the answer's code begins with these digits."""
-    if not str(answer[0]).startswith(prefix):
+    if not f"{answer[0]:03d}".startswith(prefix):
         raise smtplib.SMTPResponseException(*answer)

@@ -1,0 +1,74 @@
+"""The audit trail, read-only."""
+
+import json
+from typing import Any
+
+from flask import url_for
+from markupsafe import Markup
+from sqlalchemy import select
+
+from leadapp.accounts import guard
+from leadapp.admin import showing
+from leadapp.admin.filters import Choice, Exactly, Since, Until
+from leadapp.admin.listing import DeskView
+from leadapp.audit import SYSTEM, AuditEvent
+from leadapp.extensions import db
+
+KINDS = {
+    "lead": ("Lead", "leads.details_view", guard.READERS),
+    "delivery": ("Delivery", "deliveries.details_view", guard.STAFF),
+    "destination": ("Destination", "destinations.details_view", guard.DESK),
+    "form": ("Form", "desk_forms.details_view", guard.DESK),
+    "user": ("Account", "", guard.OWNERS),
+    "job": ("Job", "", guard.OPERATORS),
+}
+
+
+def actor_options() -> list[tuple[str, str]]:
+    names = db.session.scalars(select(AuditEvent.actor).distinct().order_by(AuditEvent.actor).limit(200))
+    return [(name, "Leadapp itself" if name == SYSTEM else name) for name in names]
+
+
+def _at(_view: Any, _context: Any, row: AuditEvent, _name: str) -> Markup:
+    return showing.when(row.at)
+
+
+def _actor(_view: Any, _context: Any, row: AuditEvent, _name: str) -> str:
+    return "Leadapp itself" if row.actor == SYSTEM else row.actor
+
+
+def _subject(_view: Any, _context: Any, row: AuditEvent, _name: str) -> Markup:
+    title, endpoint, access = KINDS.get(row.subject_kind, (row.subject_kind, "", None))
+    shown = Markup('{} <span class="muted mono">{}</span>').format(title, row.subject_id[-12:])
+    if not endpoint or not guard.may(access):
+        return shown
+    return Markup('<a href="{}">{}</a>').format(url_for(endpoint, id=row.subject_id), shown)
+
+
+def _facts(_view: Any, _context: Any, row: AuditEvent, _name: str) -> Markup:
+    parts = [f"{key}: {value if isinstance(value, str) else json.dumps(value)}" for key, value in row.facts.items()]
+    return Markup('<span class="small breakable">{}</span>').format(", ".join(parts))
+
+
+class AuditView(DeskView):
+    """Who did what to which row, when."""
+
+    access = guard.SENDERS
+    title = "Audit"
+    intro = "Who did what, and when. Nobody can change it."
+    empty_title = "Nothing happened yet"
+    empty_words = "Every change that a person or Leadapp itself makes is written down here."
+    can_view_details = False
+    column_list = ("at", "actor", "action", "subject_id", "facts")
+    column_labels = {"at": "Time", "actor": "Who", "action": "What", "subject_id": "To what", "facts": "More"}
+    column_sortable_list = ()
+    column_default_sort = ("id", True)
+    column_formatters = {"at": _at, "actor": _actor, "subject_id": _subject, "facts": _facts}
+    column_filters = (
+        Choice(AuditEvent.subject_kind, "To what", [(kind, title) for kind, (title, _, _) in KINDS.items()]),
+        Choice(AuditEvent.actor, "Who", actor_options),
+        Since(AuditEvent.at, "Time"),
+        Until(AuditEvent.at, "Time"),
+        Exactly(AuditEvent.subject_id, "Row"),
+    )
+    link_column = -1

@@ -1,0 +1,94 @@
+"""The filters above a list; each is a plain select or date field of a GET form."""
+
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+from flask_admin.contrib.sqla.filters import BaseSQLAFilter
+
+Options = Iterable[tuple[str, str]]
+
+
+class Choice(BaseSQLAFilter):  # type: ignore[misc]
+    """One of a few values."""
+
+    kind = "select"
+
+    def __init__(self, column: Any, name: str, options: Options | Callable[[], Options]) -> None:
+        super().__init__(column, name)
+        self.given = options  # the library would ask the database for them while the app is still being made
+
+    def choices(self) -> list[tuple[str, str]]:
+        return list(self.given() if callable(self.given) else self.given)
+
+    def validate(self, value: str) -> bool:
+        return value in {key for key, _ in self.choices()}
+
+    def apply(self, query: Any, value: str, alias: Any = None) -> Any:
+        return query.filter(self.get_column(alias) == self.typed(value))
+
+    def typed(self, value: str) -> Any:
+        return value
+
+    def operation(self) -> str:
+        return "is"
+
+
+class YesNo(Choice):
+    """A boolean column; the words say what yes and no mean."""
+
+    def __init__(self, column: Any, name: str, yes: str, no: str) -> None:
+        super().__init__(column, name, (("yes", yes), ("no", no)))
+
+    def typed(self, value: str) -> bool:
+        return value == "yes"
+
+
+class NumberChoice(Choice):
+    """The id of a row, picked by name."""
+
+    def typed(self, value: str) -> int:
+        return int(value)
+
+
+class Since(BaseSQLAFilter):  # type: ignore[misc]
+    """From the start of this UTC day."""
+
+    kind = "date"
+
+    def clean(self, value: str) -> datetime:
+        return datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC)
+
+    def apply(self, query: Any, value: datetime, alias: Any = None) -> Any:
+        return query.filter(self.get_column(alias) >= value)
+
+    def operation(self) -> str:
+        return "from"
+
+
+class Until(Since):
+    """To the end of this UTC day."""
+
+    def apply(self, query: Any, value: datetime, alias: Any = None) -> Any:
+        return query.filter(self.get_column(alias) < value + timedelta(days=1))
+
+    def operation(self) -> str:
+        return "to"
+
+
+class Exactly(BaseSQLAFilter):  # type: ignore[misc]
+    """A value that only links carry, such as a status code or an id; shown as a removable word, not as a field."""
+
+    kind = "hidden"
+
+    def apply(self, query: Any, value: Any, alias: Any = None) -> Any:
+        return query.filter(self.get_column(alias) == value)
+
+    def operation(self) -> str:
+        return "is"
+
+
+def named(kind: type[StrEnum], words: dict[Any, str] | None = None) -> list[tuple[str, str]]:
+    """The words of an enum as options."""
+    return [(str(word), (words or {}).get(word) or str(word).replace("_", " ").lower()) for word in kind]

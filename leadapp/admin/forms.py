@@ -1,0 +1,221 @@
+"""Forms: make and change them, the snippet to paste, and where their leads go."""
+
+import re
+import secrets
+from typing import Any
+from uuid import UUID
+
+from flask import flash, redirect, request, url_for
+from flask_admin import expose
+from markupsafe import Markup
+from sqlalchemy import or_, select
+from wtforms import BooleanField, StringField, ValidationError
+from wtforms.validators import DataRequired, Length, Optional
+
+from leadapp import audit
+from leadapp.accounts import guard
+from leadapp.admin import showing
+from leadapp.admin.fields import LinesField, check_origins, check_web_address, clean
+from leadapp.admin.listing import DeskForm, DeskView
+from leadapp.database import transaction
+from leadapp.deliveries import outbox, words
+from leadapp.deliveries.models import Delivery, DeliveryState, Destination, HeldReason
+from leadapp.extensions import db
+from leadapp.leads.models import Form, Lead
+from leadapp.leads.snippet import form_address, html_snippet
+
+KEY = re.compile(r"[a-z0-9][a-z0-9_-]{1,63}")
+RELEASED_AT_ONCE = 500
+
+
+class FormForm(DeskForm):
+    """What a person can set about a form."""
+
+    name = StringField(
+        "Name",
+        [DataRequired("Give the form a name."), Length(max=120)],
+        filters=[clean],
+        description="Shown in the list of leads and in mails: “Ada Lovelace via Contact form”.",
+    )
+    key = StringField(
+        "Key",
+        filters=[clean],
+        description="The last part of the address that the form posts to. Leave it empty for one that nobody guesses.",
+    )
+    form_type = StringField(
+        "Type",
+        [Optional(), Length(max=60)],
+        filters=[clean],
+        default="contact",
+        description="A word for the machines that get the leads, such as contact or quote.",
+    )
+    site_url = StringField(
+        "Site",
+        [Optional(), Length(max=500), check_web_address],
+        filters=[clean],
+        description="The site that the form stands on.",
+    )
+    allowed_origins = LinesField(
+        "Allowed sites",
+        [check_origins],
+        description="One a line, such as https://www.example.com. Empty: any site may post.",
+    )
+    honeypot = StringField(
+        "Trap field",
+        [Optional(), Length(max=120)],
+        filters=[clean],
+        description="A hidden field that only robots fill in. The field _gotcha always is one.",
+    )
+    is_paused = BooleanField("Paused: keep the leads, tell nobody until it is switched on again")
+
+    def validate_key(self, field: Any) -> None:
+        if field.data and not KEY.fullmatch(field.data):
+            raise ValidationError("Use small letters, digits, - and _; two to 64 of them.")
+        others = select(Form.id).where(Form.key == field.data)
+        if self._obj is not None:
+            others = others.where(Form.id != self._obj.id)
+        if field.data and db.session.scalar(others):
+            raise ValidationError("Another form has this key already.")
+
+
+def _name(_view: Any, _context: Any, row: Form, _name: str) -> Markup:
+    return Markup('{} <span class="muted mono">{}</span>').format(row.name, row.key)
+
+
+def _state(_view: Any, _context: Any, row: Form, _name: str) -> Markup:
+    paused = words.Words("paused", words.ON_HOLD, "hold")
+    return showing.badge(paused if row.is_paused else words.Words("takes leads", words.SENT, "good"))
+
+
+class FormView(DeskView):
+    """Forms on people's sites."""
+
+    access = guard.DESK
+    title = "Forms"
+    intro = "Each form has its own address. Paste its snippet into a page, or post to the address from anything."
+    create_words = "New form"
+    empty_title = "No forms yet"
+    empty_words = "A form gives you an address that sites can post to, and the HTML to paste."
+    can_create = True
+    can_edit = True
+    form = FormForm
+    column_list = ("name", "site_url", "is_paused", "created_at")
+    column_labels = {"site_url": "Site", "is_paused": "State", "created_at": "Made"}
+    column_sortable_list = ("name", "created_at")
+    column_default_sort = ("id", False)
+    column_formatters = {
+        "name": _name,
+        "is_paused": _state,
+        "created_at": lambda _v, _c, row, _n: showing.when(row.created_at),
+    }
+
+    def create_form(self, obj: Any = None) -> FormForm:
+        form = super().create_form(obj)
+        del form.is_paused
+        if not guard.may(guard.OWNERS):
+            del form.key
+        return form
+
+    def edit_form(self, obj: Any = None) -> FormForm:
+        """The key is an address in other people's pages: only the owner changes it, before the first lead."""
+        form = super().edit_form(obj)
+        if not guard.may(guard.OWNERS) or _has_leads(obj):
+            del form.key
+        return form
+
+    def create_model(self, form: FormForm) -> Form:
+        with transaction():
+            row = Form()
+            form.populate_obj(row)
+            row.key = row.key or new_key(row.name)
+            row.form_type = row.form_type or "contact"
+            db.session.add(row)
+            db.session.flush()
+            audit.record(row, "form made", guard.actor(), key=row.key)
+        return row
+
+    def update_model(self, form: FormForm, model: Form) -> bool:
+        before = {field.name: getattr(model, field.name, None) for field in form}
+        was_paused = model.is_paused
+        with transaction():
+            key = model.key
+            form.populate_obj(model)
+            model.key = model.key or key
+            model.form_type = model.form_type or "contact"
+            changed = sorted(name for name, value in before.items() if getattr(model, name, None) != value)
+            if changed:
+                audit.record(model, "form changed", guard.actor(), changed=changed)
+        if was_paused and not model.is_paused:
+            released = release(model)
+            if released:
+                flash(f"{showing.plural(released, 'row')} waited for this form and will be sent now.", "success")
+        return True
+
+    def get_save_return_url(self, model: Form, is_created: bool = False) -> str:  # noqa: ARG002
+        return url_for("desk_forms.details_view", id=model.id)
+
+    @expose("/details/")
+    def details_view(self) -> Any:
+        row = self.details_row()
+        query = select(Destination).where(or_(Destination.form_id == row.id, Destination.form_id.is_(None)))
+        return self.render(
+            "admin/form.html",
+            row=row,
+            address=form_address(row),
+            snippet_html=html_snippet(row),
+            destinations=list(db.session.scalars(query.order_by(Destination.kind, Destination.name))),
+            has_leads=_has_leads(row),
+            here=request.full_path,
+        )
+
+    @expose("/pause/", methods=("POST",))
+    def pause(self) -> Any:
+        row = self.get_one(request.form.get("id", ""))
+        if row is None:
+            flash("This form is gone.", "info")
+            return redirect(url_for("desk_forms.index_view"), 303)
+        is_paused = request.form.get("to") == "paused"
+        with transaction():
+            if row.is_paused != is_paused:
+                row.is_paused = is_paused
+                audit.record(row, "form paused" if is_paused else "form switched on", guard.actor())
+        released = 0 if is_paused else release(row)
+        said = f" {showing.plural(released, 'row')} waited and will be sent now." if released else ""
+        flash(("Paused: leads are kept, nobody is told." if is_paused else "Switched on.") + said, "success")
+        return redirect(url_for("desk_forms.details_view", id=row.id), 303)
+
+
+def _has_leads(form: Form) -> bool:
+    return db.session.scalar(select(Lead.id).where(Lead.form_id == form.id).limit(1)) is not None
+
+
+def new_key(name: str) -> str:
+    """`contact-k3v9q2`: readable, and not to be guessed from another one."""
+    word = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "form"
+    return f"{word}-{secrets.token_hex(4)}"
+
+
+def release(form: Form) -> int:
+    """Send what waited while the form was paused. Returns how many rows."""
+    count = 0
+    while waiting := _waiting_leads(form):
+        released = outbox.release_held(HeldReason.FORM_PAUSED, waiting, guard.actor())
+        if not released:
+            break
+        count += len(released)
+    return count
+
+
+def _waiting_leads(form: Form) -> list[UUID]:
+    query = (
+        select(Delivery.lead_id)
+        .join(Lead, Delivery.lead_id == Lead.id)
+        .where(
+            Lead.form_id == form.id,
+            Delivery.state == DeliveryState.HELD,
+            Delivery.held_reason == HeldReason.FORM_PAUSED,
+        )
+        .distinct()
+        .limit(RELEASED_AT_ONCE)
+    )
+    return [found for found in db.session.scalars(query) if found is not None]

@@ -1,0 +1,175 @@
+"""What the page of one lead shows: its status in a sentence, where it went, and what happened, in order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import defer, joinedload, undefer
+
+from leadapp import audit, clock
+from leadapp.accounts import guard
+from leadapp.admin import sending
+from leadapp.admin.deliveries import mail_of
+from leadapp.admin.showing import LEAD_WORDS
+from leadapp.audit import AuditEvent
+from leadapp.deliveries import words
+from leadapp.deliveries.models import Attempt, Delivery, DeliveryState, Kind
+from leadapp.extensions import db
+from leadapp.files.models import Document
+from leadapp.leads.models import Lead
+
+RAW_SHOWN = 20_000
+SOON_AFTER = timedelta(minutes=10)
+ATTRIBUTION = (
+    ("Came through", "lead_source"),
+    ("Campaign source", "utm_source"),
+    ("Campaign medium", "utm_medium"),
+    ("Campaign", "utm_campaign"),
+    ("Campaign term", "utm_term"),
+    ("Campaign content", "utm_content"),
+    ("Google click", "gclid"),
+    ("Facebook click", "fbclid"),
+    ("Microsoft click", "msclkid"),
+    ("Page", "page_url"),
+    ("Came from", "referrer"),
+)
+STATUS_WORDS = {str(status): said.text for status, said in LEAD_WORDS.items()}
+# What the audit trail calls things, and how a person reads them.
+ACTIONS = {
+    "send again": "{actor} pressed “Send again”",
+    "marked as sent": "{actor} marked it as sent",
+    "cancelled": "{actor} called it off",
+    "released": "{actor} let it go on ({reason})",
+    "sent once more": "{actor} send it once more: {reason}",
+    "status": "now: {now}",
+    "read": "checked, {tries} more tries were needed",
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    """One destination of this lead: its row, its mail if it is one, and the buttons that this person may press."""
+
+    row: Delivery
+    mail: dict[str, str] | None
+    operations: list[sending.Operation]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the timeline."""
+
+    at: datetime
+    text: str
+    tone: str = ""
+
+
+def of(lead: Lead) -> dict[str, Any]:
+    """Everything that admin/lead.html shows; a fixed number of queries."""
+    rows = _deliveries(lead.id)
+    attempts = _attempts([row.id for row in rows])
+    return {
+        "lead": lead,
+        "status": summary(lead, rows),
+        "cards": [Card(row, mail_of(row), sending.allowed(row)) for row in rows],
+        "missing": [words.KIND_NAMES[kind] for kind in Kind if kind not in {row.kind for row in rows}],
+        "attribution": [(title, value) for title, name in ATTRIBUTION if (value := getattr(lead, name))],
+        "timeline": timeline(lead, rows, attempts),
+        "documents": list(
+            db.session.scalars(select(Document).where(Document.lead_id == lead.id).order_by(Document.id))
+        ),
+        "raw": _raw(lead.id),
+        "may_change": guard.may(guard.DESK),
+    }
+
+
+def _deliveries(lead_id: UUID) -> list[Delivery]:
+    query = select(Delivery).where(Delivery.lead_id == lead_id)
+    options = joinedload(Delivery.destination), undefer(Delivery.payload)
+    return list(db.session.scalars(query.options(*options).order_by(Delivery.kind, Delivery.created_at, Delivery.id)))
+
+
+def _attempts(ids: Sequence[UUID]) -> list[Attempt]:
+    query = select(Attempt).where(Attempt.delivery_id.in_(ids)).options(defer(Attempt.answer))
+    return list(db.session.scalars(query.order_by(Attempt.id)))
+
+
+def _raw(lead_id: UUID) -> dict[str, Any]:
+    """The beginnings of what came in; a body may be ten megabytes."""
+    length = func.length(Lead.raw_body)
+    query = select(func.substr(Lead.raw_body, 1, RAW_SHOWN), length, func.substr(Lead.raw_payload, 1, RAW_SHOWN))
+    body, size, payload = db.session.execute(query.where(Lead.id == lead_id)).one()
+    headers = db.session.scalar(select(Lead.headers).where(Lead.id == lead_id))
+    return {"body": bytes(body or b"").decode("utf-8", "replace"), "size": size or 0, "payload": payload, "headers": headers}
+
+
+def summary(lead: Lead, rows: Sequence[Delivery]) -> str:
+    """`Sent to you and to the CRM; Zapier failed twice, next try in 4 minutes.`"""
+    opening = f"Kept as suspected spam ({lead.spam_reason or 'it looked like it'}). " if lead.is_spam else ""
+    if not rows:
+        return f"{opening}Saved. No destination is set up, so nobody was told."
+    now = clock.now()
+    latest = {row.destination_id: row for row in rows}.values()
+    sent = [row.destination.name for row in latest if row.state is DeliveryState.DELIVERED]
+    parts = [f"sent to {' and '.join((', '.join(sent[:-1]), sent[-1])) if len(sent) > 1 else sent[0]}"] if sent else []
+    for row in latest:
+        if row.state is not DeliveryState.DELIVERED:
+            said = words.sentence(row, row.destination, now).text
+            named = said.startswith("waits: ")
+            parts.append(said.removeprefix("waits: ") if named else f"{row.destination.name}: {said}")
+    text = "; ".join(parts)
+    return f"{opening}{text[:1].upper()}{text[1:]}."
+
+
+def timeline(lead: Lead, rows: Sequence[Delivery], attempts: Sequence[Attempt]) -> list[Line]:
+    """What happened to the lead and its deliveries, oldest first."""
+    by_id = {row.id: row for row in rows}
+    lines = [Line(lead.received_at, "saved")]
+    for attempt in attempts:
+        row = by_id[attempt.delivery_id]
+        said = words.attempt_sentence(attempt, row.kind, row.destination.name)
+        lines.append(Line(attempt.finished_at or attempt.started_at, said, _tone(attempt)))
+    for event in audit.history(lead, *rows):
+        said = _event(event, by_id)
+        if said:
+            lines.append(Line(event.at, said))
+    lines += _next_tries(rows)
+    return sorted(lines, key=lambda line: line.at)
+
+
+def _tone(attempt: Attempt) -> str:
+    return {"delivered": "good", "failed": "wait", "lost": "wait"}.get(str(attempt.outcome), "bad" if attempt.error else "")
+
+
+def _event(event: AuditEvent, rows: dict[UUID, Delivery]) -> str:
+    """An audit row as a sentence; "" for those that only repeat what the timeline says anyway."""
+    if event.action in ("received", "accepted", "lead received", "saved"):
+        return ""
+    facts = {key: str(value) for key, value in (event.facts or {}).items()}
+    if event.action == "status":
+        facts = {key: STATUS_WORDS.get(value, value) for key, value in facts.items()}
+    actor = "we" if event.actor == audit.SYSTEM else event.actor
+    pattern = ACTIONS.get(event.action)
+    text = event.action
+    if pattern:
+        try:
+            text = pattern.format(actor=actor, **facts)
+        except KeyError:
+            pattern = None
+    if not pattern and event.actor != audit.SYSTEM:
+        text = f"{text}, by {actor}"
+    row = rows.get(UUID(event.subject_id)) if event.subject_kind == "delivery" else None
+    return f"{row.destination.name}: {text}" if row else text
+
+
+def _next_tries(rows: Sequence[Delivery]) -> list[Line]:
+    """The tries to come stand last; a row that waits for its destination has no time yet."""
+    now = clock.now()
+    return [
+        Line(row.next_attempt_at, f"next try of {row.destination.name}", "wait")
+        for row in rows
+        if row.state is DeliveryState.FAILED and not words.waiting_for(row.destination, now)
+    ]

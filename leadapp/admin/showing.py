@@ -1,0 +1,149 @@
+"""What templates use to show times, states, links and JSON."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from flask import Flask
+from markupsafe import Markup, escape
+
+from leadapp import clock
+from leadapp.deliveries import words
+from leadapp.deliveries.models import Delivery, Destination, DestinationState
+from leadapp.deliveries.words import NEEDS_YOU, NOTHING, ON_HOLD, RETRYING, SENT, WAITING, Words
+from leadapp.leads.models import IntegrationStatus, LeadStatus
+
+LEAD_WORDS = {
+    LeadStatus.RECEIVED: Words("saved, not looked at yet", WAITING, "wait"),
+    LeadStatus.REJECTED: Words("not passed on", NOTHING, "muted"),
+    LeadStatus.READY: Words("on its way", WAITING, "wait"),
+    LeadStatus.DELIVERED: Words("sent", SENT, "good"),
+    LeadStatus.FAILED: Words("being tried again", RETRYING, "wait"),
+    LeadStatus.PERMANENTLY_FAILED: Words("needs you", NEEDS_YOU, "bad"),
+}
+INTEGRATION_WORDS = {
+    IntegrationStatus.DISABLED: Words("not set up", NOTHING, "muted"),
+    IntegrationStatus.PENDING: Words("waiting", WAITING, "wait"),
+    IntegrationStatus.FAILED: Words("failed", RETRYING, "wait"),
+    IntegrationStatus.SENT: Words("sent", SENT, "good"),
+}
+DESTINATION_WORDS = {
+    DestinationState.ACTIVE: Words("in use", SENT, "good"),
+    DestinationState.PAUSED: Words("paused", ON_HOLD, "hold"),
+    DestinationState.DISABLED: Words("switched off", NOTHING, "muted"),
+}
+
+
+def init_app(app: Flask) -> None:
+    """Filters and functions for every template."""
+    app.jinja_env.filters.update(
+        when=when,
+        exact=exact,
+        clock_time=clock_time,
+        badge=badge,
+        mailto=mailto,
+        tel=tel,
+        web_link=web_link,
+        pretty=pretty,
+        size=size,
+        plural=plural,
+    )
+    app.jinja_env.globals.update(
+        delivery_words=delivery_words,
+        lead_words=lead_words,
+        integration_words=INTEGRATION_WORDS.__getitem__,
+        destination_words=destination_words,
+        stopped_words=words.stopped,
+        kind_name=words.KIND_NAMES.__getitem__,
+        soon=lambda moment: words.soon(moment, clock.now()),
+        span=words.span,
+    )
+
+
+def exact(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%d %b %Y, %H:%M:%S} UTC"
+
+
+def when(moment: datetime | None, text: str = "") -> Markup:
+    """A relative time, with the exact one on hover and for machines."""
+    if moment is None:
+        return Markup("")
+    now = clock.now()
+    shown = text or (words.ago(moment, now) if moment <= now else words.soon(moment, now))
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(clock.iso(moment), exact(moment), shown)
+
+
+def clock_time(moment: datetime, first: datetime) -> Markup:
+    """`10:41:07` for the timeline, with the day once it is another one than the first."""
+    shown = f"{moment:%H:%M:%S}" if moment.date() == first.date() else f"{moment.day} {moment:%b %H:%M:%S}"
+    return when(moment, shown)
+
+
+def badge(found: Words) -> Markup:
+    """A state as shape, word and colour; the shape is for eyes only."""
+    inner = Markup('<span class="shape" aria-hidden="true">{}</span> ').format(found.shape)
+    text = when(found.at, found.text) if found.at else escape(found.text)
+    return Markup('<span class="state state-{}">{}<span class="state-word">{}</span></span>').format(
+        found.tone, inner, text
+    )
+
+
+def delivery_words(row: Delivery) -> Words:
+    return words.sentence(row, row.destination, clock.now())
+
+
+def lead_words(lead: Any) -> Words:
+    """The status of a lead; spam says so first."""
+    if lead.is_spam:
+        return Words("kept as spam", ON_HOLD, "hold")
+    if lead.status is LeadStatus.DELIVERED and _has_nothing_to_send(lead):
+        return Words("saved, nobody to tell", SENT, "good")
+    return LEAD_WORDS[lead.status]
+
+
+def _has_nothing_to_send(lead: Any) -> bool:
+    """DELIVERED is also where a lead ends for which nothing was set up; "sent" would be untrue."""
+    statuses = {lead.email_status, lead.webhook_status, lead.crm_status}
+    return statuses == {IntegrationStatus.DISABLED}
+
+
+def destination_words(row: Destination) -> Words:
+    held = words.waiting_for(row, clock.now())
+    if held and row.state is DestinationState.ACTIVE:
+        return held
+    return DESTINATION_WORDS[row.state]
+
+
+def mailto(address: str) -> str:
+    return "mailto:" + quote(address, safe="@+.-_")
+
+
+def tel(number: str) -> str:
+    return "tel:" + "".join(c for c in number if c.isascii() and (c.isdigit() or c == "+"))
+
+
+def web_link(address: str) -> Markup:
+    """A link for http and https, plain text for everything else that a stranger can post."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return escape(address)
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        return escape(address)
+    return Markup('<a href="{}" rel="noopener noreferrer nofollow" target="_blank">{}</a>').format(address, address)
+
+
+def pretty(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+def size(count: int) -> str:
+    if count < 1000:
+        return f"{count} bytes"
+    return f"{count / 1000:.0f} kB" if count < 1_000_000 else f"{count / 1_000_000:.1f} MB"
+
+
+def plural(count: int, one: str, many: str = "") -> str:
+    """`1 lead`, `12 leads`."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"

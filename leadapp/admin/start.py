@@ -1,0 +1,155 @@
+"""The start page: what needs you, what came in today, and whether everything is alive; and the work list."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from flask_admin import AdminIndexView, BaseView, expose
+from sqlalchemy import func, select
+from sqlalchemy.orm import joinedload
+
+from leadapp import clock, queue
+from leadapp.accounts import guard
+from leadapp.admin.causes import causes
+from leadapp.admin.deliveries import GROUPS, listed
+from leadapp.admin.destinations import stopped
+from leadapp.admin.guard import Guarded
+from leadapp.admin.leads import LeadView
+from leadapp.config import settings
+from leadapp.deliveries.models import Delivery, DeliveryState, Destination, DestinationState, Kind
+from leadapp.extensions import db
+from leadapp.leads.models import Lead, LeadStatus
+from leadapp.ops import heartbeats
+
+LATEST = 8
+
+
+@dataclass(frozen=True)
+class Today:
+    """Counted from midnight UTC."""
+
+    received: int
+    delivered: int
+    spam: int
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What is planned and not settled: how many rows, the next try, how long the oldest due one is overdue."""
+
+    rows: int
+    next_at: datetime | None
+    overdue: timedelta
+
+
+@dataclass(frozen=True)
+class Sign:
+    """One part of the health line. `tone` is good or bad."""
+
+    name: str
+    text: str
+    tone: str
+    hint: str = ""
+
+
+class StartView(Guarded, AdminIndexView):  # type: ignore[misc]
+    """/admin/"""
+
+    access = guard.STAFF
+
+    @expose("/")
+    def index(self) -> Any:
+        waiting = waiting_now()
+        return self.render(
+            "admin/start.html",
+            causes=causes(),
+            today=today(),
+            waiting=waiting,
+            waiting_url=listed("waiting"),
+            latest=latest() if guard.may(guard.READERS) else None,
+            signs=signs(waiting),
+            notices=notices(),
+            stopped=stopped(),
+            may_change=guard.may(guard.DESK),
+        )
+
+
+class NeedsYouView(Guarded, BaseView):  # type: ignore[misc]
+    """The work list: one row a cause."""
+
+    access = guard.STAFF
+
+    @expose("/")
+    def index(self) -> Any:
+        return self.render(
+            "admin/needs_you.html",
+            causes=causes(),
+            listed=listed,
+            may_send=guard.may(guard.SENDERS),
+            may_resume=guard.may(guard.DESK),
+        )
+
+
+def today() -> Today:
+    midnight = clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
+    query = select(Lead.status, Lead.is_spam, func.count()).where(Lead.received_at >= midnight)
+    rows = db.session.execute(query.group_by(Lead.status, Lead.is_spam)).all()
+    return Today(
+        received=sum(count for _, _, count in rows),
+        delivered=sum(count for status, spam, count in rows if status is LeadStatus.DELIVERED and not spam),
+        spam=sum(count for _, spam, count in rows if spam),
+    )
+
+
+def waiting_now() -> Waiting:
+    states = [state for state in GROUPS["waiting"] if state is not DeliveryState.HELD]
+    count = db.session.scalar(select(func.count()).select_from(Delivery).where(Delivery.state.in_(states)))
+    # Rows of a destination that is stopped are not late: they wait for a person.
+    due = (
+        select(func.min(Delivery.next_attempt_at))
+        .join(Destination, Delivery.destination_id == Destination.id)
+        .where(
+            Delivery.state.in_((DeliveryState.PENDING, DeliveryState.FAILED)),
+            Destination.state == DestinationState.ACTIVE,
+        )
+    )
+    next_at = db.session.scalar(due)
+    late = clock.now() - next_at if next_at else timedelta()
+    return Waiting(rows=count or 0, next_at=next_at, overdue=max(late, timedelta()))
+
+
+def latest() -> list[Lead]:
+    query = select(Lead).options(LeadView.light, joinedload(Lead.form))
+    return list(db.session.scalars(query.order_by(Lead.received_at.desc(), Lead.id.desc()).limit(LATEST)))
+
+
+def signs(waiting: Waiting) -> list[Sign]:
+    """Database, queue, workers, clock, oldest waiting."""
+    workers, clocks = heartbeats.alive(heartbeats.WORKER), heartbeats.alive(heartbeats.CLOCK)
+    minutes = int(waiting.overdue.total_seconds() // 60)
+    return [
+        Sign("database", "answers", "good"),
+        Sign("queue", "answers", "good")
+        if queue.answers()
+        else Sign("queue", "no answer", "bad", "Redis does not answer. The workers look into the database by themselves."),
+        Sign("workers", str(workers), "good")
+        if workers
+        else Sign("workers", "none", "bad", "No worker runs: leads are saved and wait. Start `python worker.py`."),
+        Sign("clock", "runs", "good")
+        if clocks
+        else Sign("clock", "stopped", "bad", "Nothing is tried again while the clock stands. It runs in `python worker.py`."),
+        Sign("oldest waiting", f"{minutes} min", "good" if minutes < 5 else "bad"),
+    ]
+
+
+def notices() -> list[str]:
+    """What is missing so that leads reach a person."""
+    found = []
+    mail = select(Destination.id).where(Destination.kind == Kind.EMAIL)
+    if db.session.scalar(mail.where(Destination.state == DestinationState.ACTIVE).limit(1)) is None:
+        found.append("Nobody is told of new leads. Leads are saved, but no e-mail destination is in use.")
+    if settings().mail_provider == "none" and db.session.scalar(mail.limit(1)) is not None:
+        found.append("Mail is not set up, so no mail goes out. Set MAIL_SERVER and DEFAULT_FROM_EMAIL.")
+    elif settings().mail_provider == "smtp" and not settings().sender_address:
+        found.append("Mail has no sender. Set DEFAULT_FROM_EMAIL to an address of your own domain.")
+    return found

@@ -1,0 +1,190 @@
+"""Log lines: JSON, with ids, and without what visitors wrote."""
+
+import io
+import json
+import logging
+import re
+import smtplib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from leadapp.errors import PermanentError
+from leadapp.ops import logs, sentry
+
+logger = logging.getLogger("leadapp.test")
+
+
+class Lines:
+    """What was written, line by line."""
+
+    def __init__(self) -> None:
+        self.stream = io.StringIO()
+
+    def all(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.stream.getvalue().splitlines()]
+
+    def last(self) -> dict[str, Any]:
+        return self.all()[-1]
+
+
+@pytest.fixture
+def lines() -> Iterator[Lines]:
+    found = Lines()
+    handler = logging.StreamHandler(found.stream)
+    handler.setFormatter(logs.LineFormatter())
+    root = logging.getLogger("leadapp")
+    before = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    yield found
+    root.removeHandler(handler)
+    root.setLevel(before)
+
+
+def broken(error: Exception) -> None:
+    try:
+        raise error
+    except Exception:
+        logger.exception("it broke")
+
+
+def test_a_line_is_one_json_object_with_its_ids(lines: Lines) -> None:
+    with logs.bind(delivery_id="d1"):
+        logger.info("sent\nand done", extra={"lead_id": "l1"})
+    line = lines.last()
+    assert (line["message"], line["level"], line["lead_id"], line["delivery_id"]) == ("sent\nand done", "INFO", "l1", "d1")
+    assert line["at"].endswith("+00:00")
+
+
+def test_ids_end_with_their_block(lines: Lines) -> None:
+    with logs.bind(lead_id="l1"), logs.bind(delivery_id="d1"):
+        pass
+    logger.info("later")
+    assert {"lead_id", "delivery_id"}.isdisjoint(lines.last())
+
+
+def test_only_named_extras_pass(lines: Lines) -> None:
+    logger.info("x", extra={"body": "Ada wrote this", "payload": {"email": "a@b.c"}, "password": "p", "queue": "q"})
+    assert {"body", "payload", "password"}.isdisjoint(lines.last())
+    assert lines.last()["queue"] == "q"
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("mail to <Ada.L+x@shop.example> failed", "mail to <[address]> failed"),
+        ("redis://:hunter2@10.0.0.1:6379 is away", "redis://:[address]:6379 is away"),
+        ("POST https://hooks.example.com/catch/1/secret?x=1", "POST https://hooks.example.com/..."),
+        ("Max retries exceeded with url: /hooks/1/secret", "Max retries exceeded with url: /..."),
+        ("Invalid request from ip=203.0.113.9: bad", "Invalid request from ip=[address] bad"),
+        ("Listening at: http://127.0.0.1:8000 (7)", "Listening at: http://127.0.0.1:8000 (7)"),
+    ],
+)
+def test_addresses_and_secret_paths_are_masked(text: str, kept: str) -> None:
+    assert logs.mask(text) == kept
+
+
+def test_an_endless_message_is_cut() -> None:
+    assert len(logs.mask("x" * 100_000)) == logs.LONGEST
+
+
+@pytest.mark.parametrize("error", [ValueError("Ada Lovelace"), KeyError("Ada Lovelace"), RuntimeError("Ada Lovelace")])
+def test_an_exception_that_may_quote_a_visitor_loses_its_text(lines: Lines, error: Exception) -> None:
+    broken(error)
+    told = lines.last()["exc_info"]
+    assert "Ada Lovelace" not in told
+    assert type(error).__name__ in told
+    assert "test_logs.py" in told
+
+
+def test_an_exception_that_says_what_broke_keeps_it(lines: Lines) -> None:
+    broken(PermanentError("the mailbox of ada@shop.example is full", status_code=552))
+    assert "the mailbox of [address] is full" in lines.last()["exc_info"]
+
+
+def test_the_cause_is_told_by_the_same_rules(lines: Lines) -> None:
+    typed = " ".join(["Ada", "Lovelace"])  # not to be found in a line of code
+    try:
+        try:
+            int(typed)
+        except ValueError as error:
+            raise ConnectionRefusedError("port 25") from error
+    except OSError:
+        logger.exception("it broke")
+    told = lines.last()["exc_info"]
+    assert "port 25" in told
+    assert "ValueError" in told
+    assert "Ada Lovelace" not in told
+
+
+def test_a_refused_recipient_is_not_named(lines: Lines) -> None:
+    broken(smtplib.SMTPRecipientsRefused({"ada@shop.example": (550, b"no such user ada@shop.example")}))
+    assert "ada@" not in lines.last()["exc_info"]
+
+
+def test_each_request_leaves_a_line_without_query_or_path_values(app: Flask, lines: Lines) -> None:
+    app.test_client().get("/f/contact?email=ada@shop.example", headers={"X-Forwarded-For": "203.0.113.9"})
+    line = next(line for line in lines.all() if line["logger"] == "leadapp.access")
+    assert (line["method"], line["route"], line["status"]) == ("GET", "/f/<key>", 404)
+    assert line["duration_ms"] >= 0
+    assert not re.search(r"ada@|203\.0", json.dumps(lines.all()))
+
+
+def test_health_questions_are_not_worth_a_line(app: Flask, lines: Lines) -> None:
+    app.test_client().get("/healthz/live")
+    assert lines.all() == []
+
+
+def test_the_routers_id_is_taken_and_given_back(app: Flask, lines: Lines) -> None:
+    answer = app.test_client().get("/nowhere", headers={"X-Request-ID": "router-id-12345"})
+    assert answer.headers["X-Request-ID"] == "router-id-12345"
+    assert lines.last()["request_id"] == "router-id-12345"
+
+
+@pytest.mark.parametrize("given", ["", "short", "a b c d e f g h", "x" * 65, '"><script>alert(1)'])
+def test_an_id_that_is_none_is_replaced(app: Flask, given: str) -> None:
+    answer = app.test_client().get("/nowhere", headers={"X-Request-ID": given})
+    assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["X-Request-ID"])
+
+
+def test_one_requests_id_is_not_on_the_next_line(app: Flask, lines: Lines) -> None:
+    app.test_client().get("/nowhere")
+    logger.info("between requests")
+    assert "request_id" not in lines.last()
+
+
+def test_gunicorn_writes_the_same_kind_of_line() -> None:
+    from gunicorn.config import Config
+
+    own = logs.GunicornLogger(Config())
+    assert all(isinstance(handler.formatter, logs.LineFormatter) for handler in own.error_log.handlers)
+
+
+def test_sentry_is_asked_for_nothing_personal(settings_for: Any) -> None:
+    options = sentry.options(settings_for())
+    assert options["send_default_pii"] is False
+    assert options["max_request_body_size"] == "never"
+    assert options["include_local_variables"] is False
+
+
+def test_sentry_events_lose_what_may_quote_a_visitor() -> None:
+    event = {
+        "request": {"url": "https://x/f/contact", "query_string": "email=ada", "headers": {"Cookie": "c"}, "data": "b"},
+        "exception": {"values": [{"type": "ValueError", "value": "Ada"}, {"type": "OSError", "value": "to a@b.de"}]},
+    }
+    scrubbed = sentry.scrub(event, {})
+    assert scrubbed["request"] == {"url": "https://x/f/contact"}
+    assert [value["value"] for value in scrubbed["exception"]["values"]] == ["(left out)", "to [address]"]
+
+
+def test_sentry_stays_off_without_an_address(settings_for: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sentry_sdk.init", lambda **_: pytest.fail("it was started"))
+    sentry.start(settings_for())
+
+
+def test_sentry_breadcrumbs_are_kept_and_masked() -> None:
+    crumb = {"message": "mail to ada@shop.example", "data": {"http.query": "email=ada", "status_code": 500}}
+    assert sentry.scrub_breadcrumb(crumb, {}) == {"message": "mail to [address]", "data": {"status_code": 500}}
