@@ -1,5 +1,6 @@
 """flask commands: set up, make accounts, send by hand, write the pages that show every setting."""
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
@@ -41,7 +42,7 @@ def plain_words() -> Iterator[None]:
 
 
 @click.command("setup")
-@click.option("--first-owner", metavar="EMAIL", help="Make this account when there is none, and print its password once.")
+@click.option("--first-owner", metavar="EMAIL", help="Make this account if there is none; prints its password.")
 @with_appcontext
 def setup(first_owner: str | None) -> None:
     """Migrate, then make roles, the first form, and the destinations that variables name. Safe to run again."""
@@ -76,7 +77,7 @@ def _make_user(email: str, role: RoleName, password: str | None) -> None:
 @with_appcontext
 def create_user(email: str, role: str, generate: bool) -> None:
     """Make an account. Asks for a password where somebody can type one; an empty one is made up."""
-    password = None if generate or not click.get_text_stream("stdin").isatty() else _ask_password()
+    password = None if generate or not sys.stdin.isatty() else _ask_password()
     with plain_words():
         _make_user(email, RoleName(role), password)
         if role == RoleName.OWNER:
@@ -127,8 +128,8 @@ def _send(job: Callable[[str], None], lead_id: UUID, kind: str) -> None:
     except DeliveryFailed as error:
         raise click.ClickException(f"It was refused for good. {error}") from None
     lead = db.session.get_one(Lead, lead_id, populate_existing=True)
-    error = getattr(lead, f"{kind}_last_error")
-    click.echo(f"{kind}: {getattr(lead, f'{kind}_status')}{f', {error}' if error else ''}")
+    status, problem = (str(getattr(lead, f"{kind}_{name}")) for name in ("status", "last_error"))
+    click.echo(f"{kind}: {', '.join(filter(None, (status, problem)))}")
 
 
 @click.command("sweep")

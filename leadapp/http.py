@@ -32,6 +32,7 @@ USER_AGENT = f"Leadapp/{VERSION}"
 READ_LIMIT = 64 * 1024
 EXCERPT_LIMIT = 4 * 1024
 ADDRESSES_TRIED = 2
+IDLE_SECONDS = 30.0
 EVERY_PORT = frozenset(range(1, 65536))
 Resolver = Callable[..., network.Lookup]
 
@@ -93,6 +94,12 @@ class _Watched(HTTPConnection):
     """A connection that hands its sockets to the running call's watchdog."""
 
     has_served = False
+    used_at = 0.0
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the pool may use it again: routers forget connections that were idle for minutes, silently."""
+        return time.monotonic() - self.used_at < IDLE_SECONDS and super().is_connected
 
     def _new_conn(self) -> socket.socket:
         call = _running.get()
@@ -118,7 +125,7 @@ class _Watched(HTTPConnection):
 
     def getresponse(self) -> HTTPResponse:  # type: ignore[override]
         answer = super().getresponse()
-        self.has_served = True
+        self.has_served, self.used_at = True, time.monotonic()
         return answer
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ import re
 import secrets
 from typing import Any
 
-from flask import Flask
+from flask import Flask, has_app_context
 from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
@@ -42,7 +42,10 @@ class Browser(FlaskClient):
     """
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
-        db.session.rollback()  # the test's own session must not hold SQLite's lock meanwhile
+        if has_app_context():  # a redirect that is followed has left the test's
+            db.session.rollback()  # the test's own session must not hold SQLite's lock meanwhile
+            db.session.expire_all()  # and must not believe afterwards what it read before
+        kwargs.setdefault("buffered", True)  # a streamed answer ends inside its context too
         return contextvars.Context().run(super().open, *args, **kwargs)
 
 
@@ -62,7 +65,7 @@ class Desk:
             session["_user_id"] = self.user.fs_uniquifier
             session["_fresh"] = True
 
-    def get(self, url: str, **kwargs: Any) -> TestResponse:
+    def get(self, url: str, /, **kwargs: Any) -> TestResponse:
         return self.client.get(url, **kwargs)
 
     def text(self, url: str, status: int = 200) -> str:
@@ -70,10 +73,10 @@ class Desk:
         assert answer.status_code == status, answer.text
         return answer.text
 
-    def post(self, url: str, follow: bool = True, **fields: Any) -> TestResponse:
+    def post(self, url: str, /, follow: bool = True, **fields: Any) -> TestResponse:
         """A post with the token of the page that the person is looking at."""
         fields["csrf_token"] = token_of(self.text("/admin/"))
         return self.client.post(url, data=fields, follow_redirects=follow)
 
-    def confirmed(self, url: str, **fields: Any) -> TestResponse:
+    def confirmed(self, url: str, /, **fields: Any) -> TestResponse:
         return self.post(url, **fields, confirmed="yes")

@@ -52,9 +52,7 @@ def test_every_address_of_the_list_is_a_destination_of_its_own(set_up: SetUp) ->
         "LEAD_NOTIFICATION_EMAIL:ada@shop.example": {"to": "Ada@shop.example"},
         "LEAD_NOTIFICATION_EMAIL:bob@shop.example": {"to": "bob@shop.example"},
     }
-    assert {(row.kind, row.state, row.managed_by) for row in found.values()} == {
-        (Kind.EMAIL, ON, ManagedBy.ENV)
-    }
+    assert {(row.kind, row.state, row.managed_by) for row in found.values()} == {(Kind.EMAIL, ON, ManagedBy.ENV)}
 
 
 def test_one_address_written_twice_is_one_destination(set_up: SetUp) -> None:

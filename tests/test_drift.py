@@ -1,6 +1,6 @@
 """The migrations make exactly the tables that the models describe, on SQLite and PostgreSQL, up and down."""
 
-import socket
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,13 @@ from leadapp.app import create_app
 from leadapp.config import ROOT
 from leadapp.extensions import db
 
-SERVER = "postgresql://postgres@127.0.0.1:5432"
+SERVER = os.environ.get("TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432")
 
 
 def postgresql_answers() -> bool:
     try:
-        socket.create_connection(("127.0.0.1", 5432), 1).close()
-    except OSError:
+        psycopg.connect(f"{SERVER}/postgres", connect_timeout=2).close()
+    except psycopg.OperationalError:
         return False
     return True
 
@@ -37,7 +37,7 @@ def empty_app(request: Any, settings_for: Any, tmp_path: Path) -> Iterator[Flask
         yield from _inside(create_app(settings_for(database_url=f"sqlite:///{tmp_path / 'empty.db'}")))
         return
     if not postgresql_answers():
-        pytest.skip("no PostgreSQL at 127.0.0.1:5432")
+        pytest.skip("no PostgreSQL answers")
     name = f"drift_{uuid4().hex[:12]}"
     with psycopg.connect(f"{SERVER}/postgres", autocommit=True) as server:
         server.execute(f"CREATE DATABASE {name}")

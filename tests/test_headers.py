@@ -59,8 +59,6 @@ def test_what_only_staff_sees_is_kept_nowhere(client: FlaskClient, path: str) ->
     assert client.get(path).headers["Cache-Control"] == "no-store"
 
 
-
-
 def test_production_insists_on_https_once_it_was_used(app_with: Any, settings_for: Any) -> None:
     client = app_with(app_env="production").test_client()
     assert "Strict-Transport-Security" in client.get("/healthz/live", base_url="https://localhost").headers

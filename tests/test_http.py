@@ -56,6 +56,15 @@ def test_a_second_post_takes_the_same_connection():
     assert len({request.connection for request in sink.requests}) == 1
 
 
+def test_a_connection_that_was_idle_for_a_while_is_not_used_again(monkeypatch):
+    monkeypatch.setattr(http, "IDLE_SECONDS", 0)
+    with HttpSink() as sink:
+        ours = client()
+        for _ in range(2):
+            ours.post(sink.url, b"{}", JSON, soon())
+    assert len({request.connection for request in sink.requests}) == 2
+
+
 def test_sixteen_threads_share_one_client():
     with HttpSink(lambda request: (200, {}, request.body)) as sink:
         ours = client()

@@ -55,7 +55,12 @@ def test_a_line_is_one_json_object_with_its_ids(lines: Lines) -> None:
     with logs.bind(delivery_id="d1"):
         logger.info("sent\nand done", extra={"lead_id": "l1"})
     line = lines.last()
-    assert (line["message"], line["level"], line["lead_id"], line["delivery_id"]) == ("sent\nand done", "INFO", "l1", "d1")
+    assert (line["message"], line["level"], line["lead_id"], line["delivery_id"]) == (
+        "sent\nand done",
+        "INFO",
+        "l1",
+        "d1",
+    )
     assert line["at"].endswith("+00:00")
 
 

@@ -479,7 +479,7 @@ def test_the_job_fails_with_ids_only_and_a_requeue_moves_exactly_its_rows(desk, 
         jobs.send_lead_webhook(str(lead.id))
     dead = the_row(lead, Kind.WEBHOOK)
     assert str(dead.id) in str(raised.value)
-    assert "ada" not in str(raised.value)
+    assert "ada@" not in str(raised.value)
     assert outbox.requeue([dead.id], "rq-dashboard") == [dead.id]
     assert outbox.requeue([dead.id], "rq-dashboard") == []
     jobs.send_lead_webhook(str(lead.id))

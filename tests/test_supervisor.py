@@ -189,9 +189,7 @@ def test_nothing_is_started_again_while_stopping(start: Start, tmp_path: Path) -
 def test_the_supervisor_does_not_spin_while_every_child_waits(start: Start, tmp_path: Path) -> None:
     parent = start(worker=lambda: os._exit(3))
     time.sleep(1.5)
-    ticks = [
-        int(part) for part in Path(f"/proc/{parent.pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
-    ]
+    ticks = [int(part) for part in Path(f"/proc/{parent.pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]]
     assert sum(ticks) / os.sysconf("SC_CLK_TCK") < 0.5
 
 
@@ -202,9 +200,7 @@ def test_outside_a_supervisor_nobody_is_missing() -> None:
 
 def test_each_worker_process_has_a_number_and_the_clock_is_one(settings_for: Any) -> None:
     seen: list[tuple[int, int]] = []
-    found = supervisor.roles(
-        settings_for(worker_processes=2), lambda *numbers: seen.append(numbers), lambda: None
-    )
+    found = supervisor.roles(settings_for(worker_processes=2), lambda *numbers: seen.append(numbers), lambda: None)
     assert list(found) == ["worker-0", "worker-1", "clock"]
     for run in found.values():
         run()

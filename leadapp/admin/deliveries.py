@@ -13,7 +13,7 @@ from sqlalchemy.orm import joinedload, undefer
 
 from leadapp.accounts import guard
 from leadapp.admin import sending, showing
-from leadapp.admin.filters import Choice, Exactly, NumberChoice, Since, Until, named
+from leadapp.admin.filters import Choice, ExactlyNumber, NumberChoice, Since, Until, named
 from leadapp.admin.listing import DeskView
 from leadapp.deliveries import words
 from leadapp.deliveries.models import (
@@ -126,7 +126,7 @@ class DeliveryView(DeskView):
         NumberChoice(Delivery.destination_id, "Destination", destination_options),
         Choice(Delivery.kind, "Kind", [(str(kind), words.KIND_NAMES[kind]) for kind in Kind]),
         Since(Delivery.created_at, "Planned"),
-        Exactly(Delivery.last_status_code, "Answer"),
+        ExactlyNumber(Delivery.last_status_code, "Answer"),
         Until(Delivery.created_at, "Planned"),
     )
     link_column = 0

@@ -82,11 +82,24 @@ class Exactly(BaseSQLAFilter):  # type: ignore[misc]
 
     kind = "hidden"
 
+    def clean(self, value: str) -> Any:
+        return value.replace("\0", "")
+
     def apply(self, query: Any, value: Any, alias: Any = None) -> Any:
         return query.filter(self.get_column(alias) == value)
 
     def operation(self) -> str:
         return "is"
+
+
+class ExactlyNumber(Exactly):
+    """A number that only links carry."""
+
+    def clean(self, value: str) -> int:
+        number = int(value)
+        if abs(number) > 2**31 - 1:
+            raise ValueError("no column holds this")
+        return number
 
 
 def named(kind: type[StrEnum], words: dict[Any, str] | None = None) -> list[tuple[str, str]]:

@@ -99,11 +99,15 @@ def _attempts(ids: Sequence[UUID]) -> list[Attempt]:
 
 def _raw(lead_id: UUID) -> dict[str, Any]:
     """The beginnings of what came in; a body may be ten megabytes."""
-    length = func.length(Lead.raw_body)
-    query = select(func.substr(Lead.raw_body, 1, RAW_SHOWN), length, func.substr(Lead.raw_payload, 1, RAW_SHOWN))
-    body, size, payload = db.session.execute(query.where(Lead.id == lead_id)).one()
-    headers = db.session.scalar(select(Lead.headers).where(Lead.id == lead_id))
-    return {"body": bytes(body or b"").decode("utf-8", "replace"), "size": size or 0, "payload": payload, "headers": headers}
+    query = select(
+        func.substr(Lead.raw_body, 1, RAW_SHOWN),
+        func.length(Lead.raw_body),
+        func.substr(Lead.raw_payload, 1, RAW_SHOWN),
+        Lead.headers,
+    )
+    body, size, payload, headers = db.session.execute(query.where(Lead.id == lead_id)).one()
+    text = bytes(body or b"").decode("utf-8", "replace")
+    return {"body": text, "size": size or 0, "payload": payload, "headers": headers}
 
 
 def summary(lead: Lead, rows: Sequence[Delivery]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from flask import Response, abort, request, stream_with_context
+from flask import Response, abort, flash, request, stream_with_context
 from flask_admin import expose
 from flask_admin.contrib.sqla import ModelView
 from flask_admin.form import BaseForm, SecureForm
@@ -94,12 +94,18 @@ class DeskView(Guarded, ModelView):  # type: ignore[misc]
         return super().get_list(max(0, min(page or 0, 1_000_000)), *args, **kwargs)
 
     def _get_list_filter_args(self) -> Any:
-        """An empty field of the filter form filters nothing."""
-        found = super()._get_list_filter_args()
-        return found and [(index, name, value) for index, name, value in found if value != ""]
-
-    def get_invalid_value_msg(self, value: str, filter: Any) -> str:  # noqa: A002 - the library's name
-        return f"“{value}” does not fit the filter “{filter.name}”, so it was left out." if value else ""
+        """The library's, but an empty field of the filter form filters nothing and is no mistake."""
+        found = []
+        for arg, value in request.args.items():
+            position, _, key = arg.removeprefix("flt").partition("_")
+            if not arg.startswith("flt") or not value or key not in (self._filter_args or {}):
+                continue
+            index, chosen = self._filter_args[key]
+            if chosen.validate(value):
+                found.append((position, (index, chosen.name, value)))
+            else:
+                flash(f"“{value[:40]}” does not fit the filter “{chosen.name}”, so it was left out.", "info")
+        return [chosen for _, chosen in sorted(found, key=lambda pair: pair[0])]
 
     def get_one(self, id: Any) -> Any:  # noqa: A002 - the library's name
         return db.session.get(self.model, key) if (key := self.typed_key(id)) is not None else None

@@ -117,7 +117,9 @@ def _fail(row: Destination, error: TemporaryError, moment: datetime) -> None:
         _change(row, DestinationState.PAUSED, f"{row.failures_in_a_row} failures in a row: {error}", moment)
 
 
-def _change(row: Destination, state: DestinationState, reason: str, moment: datetime, actor: str = SYSTEM) -> None:
+def _change(
+    row: Destination, state: DestinationState, reason: str, moment: datetime, *, actor: str = SYSTEM
+) -> None:
     if row.state is state:
         return
     row.state, row.state_reason, row.state_changed_at = state, reason[:1000], moment
@@ -167,7 +169,7 @@ def _set(destination_id: int, state: DestinationState, reason: str, actor: str) 
             _release_waiting(destination_id, moment)  # deliveries are locked before destinations
         row = lock([destination_id])[destination_id]
         row.paused_until = None
-        _change(row, state, reason, moment, actor)
+        _change(row, state, reason, moment, actor=actor)
         if state is DestinationState.ACTIVE:
             row.failures_in_a_row, row.failing_since = 0, None
         else:

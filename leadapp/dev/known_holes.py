@@ -30,11 +30,7 @@ class Verdict:
 def judge(report: dict[str, Any], is_required: bool) -> Verdict:
     """pip-audit's JSON report -> what follows from it."""
     packages = report.get("dependencies", [])
-    holes = [
-        f"{package['name']} {package['version']}: {hole['id']}, mended in {', '.join(hole['fix_versions']) or 'no version'}"
-        for package in packages
-        for hole in package.get("vulns", [])
-    ]
+    holes = [_told(package, hole) for package in packages for hole in package.get("vulns", [])]
     skipped = {package["name"] for package in packages if "skip_reason" in package}
     if holes:
         return Verdict(["Known holes:", *holes], 1)
@@ -46,8 +42,15 @@ def judge(report: dict[str, Any], is_required: bool) -> Verdict:
     return Verdict([f"No known holes in {len(packages) - len(skipped)} packages."], 0)
 
 
+def _told(package: dict[str, Any], hole: dict[str, Any]) -> str:
+    mended = ", ".join(hole["fix_versions"]) or "no version"
+    return f"{package['name']} {package['version']}: {hole['id']}, mended in {mended}"
+
+
 def unreachable(why: str, is_required: bool) -> Verdict:
-    return Verdict([f"!!! DEPENDENCIES NOT AUDITED: the advisory service cannot be reached ({why}) !!!"], int(is_required))
+    return Verdict(
+        [f"!!! DEPENDENCIES NOT AUDITED: the advisory service cannot be reached ({why}) !!!"], int(is_required)
+    )
 
 
 def ask(requirements: str, is_required: bool) -> Verdict:

@@ -40,7 +40,7 @@ class NotedProcess(Process):  # type: ignore[misc]
         when_orphaned(self._end)
         super().run(events, ignore_signals)
 
-    def _send_message(self, data: Any, type: str = "line") -> None:  # noqa: A002 - honcho's name
+    def _send_message(self, data: Any, type: str = "line") -> None:
         if type == "start":
             leftovers.note(self.name, self._child.pid)
         super()._send_message(data, type)

@@ -82,7 +82,8 @@ def _pairs(parts: list[bytes], charset: str, limits: Settings, *, is_encoded: bo
     found = [_pair(part, is_encoded=is_encoded) for part in parts if part.strip()]
     charset = charset or next((value.decode("ascii", "ignore") for name, value in found if name == b"_charset_"), "")
     for name, value in found:
-        _add(parsed.payload, decode(name, charset), decode(value, charset))
+        # Names are plain ASCII even where a browser writes the values in UTF-16.
+        _add(parsed.payload, decode(name, "" if name.isascii() else charset), decode(value, charset))
     return parsed
 
 

@@ -67,7 +67,7 @@ class Letter(flask_mail.Message):
             "To": self.to_addresses[0],
             "Cc": ", ".join(self.to_addresses[1:]),
             "Reply-To": self.mail.reply_to,
-            "Date": format_datetime(datetime.fromtimestamp(self.date, UTC)),
+            "Date": format_datetime(datetime.fromtimestamp(self.date or 0, UTC)),
             "Message-ID": self.msgId,
             "Auto-Submitted": "auto-generated",
             "X-Leadapp-Delivery": self.mail.delivery_id,

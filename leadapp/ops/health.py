@@ -61,9 +61,7 @@ def live() -> ResponseReturnValue:
 def ready() -> ResponseReturnValue:
     """200 when a lead could be saved; a lost Redis only delays leads and is named as degraded."""
     problem = within_time_box(database_problem)
-    redis = (
-        "ok" if settings().queue_eager or queue.answers() else "no answer; workers look into SQL themselves"
-    )
+    redis = "ok" if settings().queue_eager or queue.answers() else "no answer; workers look into SQL themselves"
     parts = {"database": problem or "ok", "redis": redis}
     if problem:
         return {"status": "not ready", **parts}, 503
@@ -92,9 +90,7 @@ def database_problem() -> str:
 
 def _writable_problem() -> str:
     if is_postgresql():
-        row = db.session.execute(
-            text("SELECT current_setting('transaction_read_only'), pg_is_in_recovery()")
-        ).one()
+        row = db.session.execute(text("SELECT current_setting('transaction_read_only'), pg_is_in_recovery()")).one()
         return "read-only" if row[0] == "on" or row[1] else ""
     path = Path(db.engine.url.database or "")
     if not path.is_file():

@@ -153,9 +153,7 @@ class Supervisor:
             wait([child.process.sentinel for child in self._living() if child.process], LOOK_EVERY)
 
 
-def roles(
-    settings: Settings, worker: Callable[[int, int], None], clock: Callable[[], None]
-) -> dict[str, Any]:
+def roles(settings: Settings, worker: Callable[[int, int], None], clock: Callable[[], None]) -> dict[str, Any]:
     """Who lives: `worker(index, total)` for each of WORKER_PROCESSES, and the clock."""
     total = settings.worker_processes
     if total < 1:

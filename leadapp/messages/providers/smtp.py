@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from typing import TypeGuard
 
 from flask import Flask, current_app
-from flask_mail import email_dispatched
 
 from leadapp import network
 from leadapp.config import Settings
@@ -102,7 +101,6 @@ def send(mail: Mail, deadline: float) -> Handed:
     letter = Letter(mail)
     with Deadline(deadline) as end, pool.turn(end):
         code, answer = _hand_over(pool, letter, end)
-    email_dispatched.send(current_app._get_current_object(), message=letter)  # type: ignore[attr-defined]
     return Handed(code, f"{code} {answer.decode('utf-8', 'replace')}".replace("\0", ""))
 
 

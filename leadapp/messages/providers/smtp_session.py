@@ -10,6 +10,7 @@ from leadapp import network
 from leadapp.network import Deadline
 
 Answer = tuple[int, bytes]
+CHECK_SECONDS = 5.0
 LINE_START_DOT = re.compile(rb"(?m)^\.")
 
 
@@ -33,8 +34,9 @@ class Session(smtplib.SMTP):
         if self.sock is None:
             raise smtplib.SMTPServerDisconnected("closed")
         deadline.watch(self.sock)
-        self.sock.settimeout(deadline.left())
+        self.sock.settimeout(min(CHECK_SECONDS, deadline.left() / 3))  # a router may have forgotten it silently
         expect("250", self.rset())
+        self.sock.settimeout(deadline.left())
 
     def data(self, msg: Any) -> Answer:
         """DATA with bytes whose lines end in CRLF; notes how far it got, whatever happens."""
