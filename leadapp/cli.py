@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from leadapp.accounts import people
 from leadapp.accounts.models import RoleName, User
 from leadapp.config import settings
+from leadapp.database import is_postgresql
 from leadapp.deliveries.setup import upsert_destinations
 from leadapp.deliveries.sweep import sweep as sweep_once
 from leadapp.dev import settings_pages
@@ -23,6 +24,8 @@ from leadapp.extensions import db
 from leadapp.leads import jobs
 from leadapp.leads.models import Lead
 from leadapp.leads.setup import ensure_forms
+
+SETUP_LOCK = 5_323_268_779  # any fixed number of its own
 
 
 def init_app(app: Flask) -> None:
@@ -41,19 +44,47 @@ def plain_words() -> Iterator[None]:
         raise click.ClickException(f"The database does not do this: {str(error.orig).strip()}") from None
 
 
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Two releases at once wait for each other; SQLite has its own lock for each step."""
+    if not is_postgresql():
+        yield
+        return
+    with db.engine.connect() as connection:
+        connection.execute(select(func.pg_advisory_lock(SETUP_LOCK)))
+        try:
+            yield
+        finally:
+            connection.execute(select(func.pg_advisory_unlock(SETUP_LOCK)))
+
+
 @click.command("setup")
 @click.option("--first-owner", metavar="EMAIL", help="Make this account if there is none; prints its password.")
 @with_appcontext
 def setup(first_owner: str | None) -> None:
     """Migrate, then make roles, the first form, and the destinations that variables name. Safe to run again."""
-    with plain_words():
+    with plain_words(), one_at_a_time():
         flask_migrate.upgrade()
         people.ensure_roles()
         ensure_forms()
-        if first_owner and not db.session.scalar(select(func.count(User.id))):
-            _make_user(first_owner, RoleName.OWNER, None)
+        if first_owner:
+            _make_first(first_owner)
         _name_destinations()
     click.echo("The database is set up.")
+
+
+def _make_first(email: str) -> None:
+    """The first owner, unless there is anybody, also when somebody is made this very moment."""
+    try:
+        if not _people():
+            _make_user(email, RoleName.OWNER, None)
+    except ValueError:
+        if not _people():
+            raise
+
+
+def _people() -> int:
+    return db.session.scalar(select(func.count(User.id))) or 0
 
 
 def _name_destinations() -> None:

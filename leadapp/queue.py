@@ -5,7 +5,6 @@ retry, and is left alone for 5 s after a failure. A lost Redis costs a visitor l
 """
 
 import logging
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,9 +12,7 @@ from typing import Any
 
 from flask import Flask, current_app
 from redis import Redis
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
-from redis.retry import Retry
 from rq import Queue, get_current_job
 from rq.exceptions import NoSuchJobError
 from rq.job import Job
@@ -23,6 +20,7 @@ from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 from rq.utils import import_attribute
 
+from leadapp.breaker import Breaker, patient, short_tempered
 from leadapp.config import Settings, settings
 
 logger = logging.getLogger(__name__)
@@ -42,7 +40,6 @@ JOBS = {
 }
 
 RING_TIMEOUT = 0.3
-BREAKER_SECONDS = 5.0
 RESULT_TTL = 3600
 FAILURE_TTL = 7 * 24 * 3600
 NEEDS_YOU = "needs_you"  # job.meta: ids of the rows that became permanently_failed
@@ -64,26 +61,17 @@ class _Line:
     """The short-tempered connection of the web process, and its breaker."""
 
     redis: Redis
-    closed_until: float = 0.0
+    breaker: Breaker
 
 
 def connect(found: Settings, timeout: float) -> Redis:
-    """A connection pool with no retries whose every step gives up after `timeout` seconds."""
-    tls: dict[str, Any] = {}
-    if found.redis_url.startswith("rediss://") and not found.redis_tls_verify:
-        tls = {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
-    return Redis.from_url(
-        found.redis_url,
-        socket_timeout=timeout,
-        socket_connect_timeout=min(timeout, 2.0),
-        retry=Retry(NoBackoff(), 0),
-        **tls,
-    )
+    """A connection of one's own, without a breaker; every step gives up after `timeout` seconds."""
+    return patient(found, timeout)
 
 
 def init_app(app: Flask) -> None:
     """Prepare the ringing connection; nothing is connected until the first ring."""
-    app.extensions["queue"] = _Line(connect(app.config["SETTINGS"], RING_TIMEOUT))
+    app.extensions["queue"] = _Line(*short_tempered(app.config["SETTINGS"], RING_TIMEOUT))
 
 
 def line() -> Redis:
@@ -103,12 +91,12 @@ def ring(bells: Sequence[Bell]) -> str | None:
             function(bell.job)(*_arguments(bell))
         return None
     ours = _line()
-    if time.monotonic() < ours.closed_until:
-        return "no answer from Redis a moment ago"
+    if ours.breaker.is_tripped:
+        return "Redis did not answer a moment ago"
     try:
         _write(ours.redis, bells)
     except (RedisError, OSError) as error:
-        ours.closed_until = time.monotonic() + BREAKER_SECONDS
+        ours.breaker.trip()
         logger.warning("queue unavailable", exc_info=True)
         return reason(error)
     return None

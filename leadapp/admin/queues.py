@@ -128,6 +128,20 @@ def _done(**facts: Any) -> Response:
 
 
 # Pages and data that its own code cannot serve
+def queues_overview(instance_number: int) -> Any:  # noqa: ARG001 - the address has it
+    queue.line().ping()
+    return _page("queues")
+
+
+def workers_overview(instance_number: int) -> Any:  # noqa: ARG001 - the address has it
+    queue.line().ping()
+    return _page("workers")
+
+
+def _page(tab: str) -> Response:
+    return make_response(render_template(f"rq_dashboard/{tab}.html", active_tab=tab, poll_interval=POLL_MS))
+
+
 def job_view(instance_number: int, job_id: str) -> Any:  # noqa: ARG001 - the address has it
     _fetch(job_id)
     page = render_template("rq_dashboard/job.html", id=job_id, active_tab="jobs", poll_interval=POLL_MS)
@@ -192,13 +206,12 @@ def _worker(worker: Any) -> dict[str, Any]:
         job = worker.get_current_job()
     except web.NoSuchJobError:
         job = None
-    current = {"job_id": job.id, "description": job.description, "created_at": web.serialize_date(job.created_at)}
     return {
         "name": worker.name,
         "pid": worker.pid,
         "queues": [found.name for found in worker.queues],
         "state": _word(worker.get_state()),
-        "current_job": current if job else "idle",
+        "current_job": {"job_id": job.id, "description": job.description} if job else "idle",
         "last_heartbeat": web.serialize_date(worker.last_heartbeat),
         "birth_date": web.serialize_date(worker.birth_date),
         "successful_job_count": worker.successful_job_count,
@@ -247,7 +260,9 @@ def empty_queue(queue_name: str, registry_name: str) -> Any:
 
 
 def compact_queue(queue_name: str) -> Any:
-    queue.open_queue(queue_name, queue.line()).compact()
+    found = queue.open_queue(queue_name, queue.line())
+    if found.count:  # RQ renames the list, which Redis refuses for one that is empty
+        found.compact()
     _note(queue_name, "queue compacted")
     return _done()
 
@@ -277,6 +292,8 @@ def favicon() -> Any:
 REPLACED: dict[str, Answer] = {
     found.__name__: found
     for found in (
+        queues_overview,
+        workers_overview,
         job_view,
         job_info,
         list_workers,
