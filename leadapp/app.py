@@ -8,10 +8,10 @@ from leadapp.accounts import models as _accounts  # noqa: F401 - every table is 
 from leadapp.accounts import setup as accounts
 from leadapp.admin import site
 from leadapp.config import ROOT, Settings
+from leadapp.deliveries import models as _deliveries  # noqa: F401
 from leadapp.deliveries import outbox
 from leadapp.extensions import csrf, db, mail, migrate
 from leadapp.files import models as _files  # noqa: F401
-from leadapp.deliveries import models as _deliveries  # noqa: F401
 from leadapp.leads import form_routes, integration, public_routes
 from leadapp.leads import models as _leads  # noqa: F401
 from leadapp.messages.providers import smtp

@@ -27,7 +27,9 @@ def owner(app: Flask) -> User:
     return people.create_user(OWNER, RoleName.OWNER, PASSWORD)[0]
 
 
-def log_in(client: FlaskClient, email: str = OWNER, password: str = PASSWORD, url: str = "/account/login", **more) -> TestResponse:
+def log_in(
+    client: FlaskClient, email: str = OWNER, password: str = PASSWORD, url: str = "/account/login", **more
+) -> TestResponse:
     token = token_of(client.get("/account/login").text)
     return client.post(url, data={"email": email, "password": password, "csrf_token": token, **more})
 
@@ -148,7 +150,9 @@ def test_cookies_are_secure_in_production(settings_for):
     from leadapp.app import create_app
 
     app = create_app(
-        settings_for(app_env="production", secret_key="s" * 40, encryption_keys="e" * 40, frontend_base_url="https://x.example")
+        settings_for(
+            app_env="production", secret_key="s" * 40, encryption_keys="e" * 40, frontend_base_url="https://x.example"
+        )
     )
     assert app.config["SESSION_COOKIE_SECURE"]
     assert app.config["REMEMBER_COOKIE_SECURE"]

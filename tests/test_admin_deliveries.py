@@ -132,7 +132,9 @@ def test_send_again_takes_a_post_with_a_token(desk, row):
     settle(row, S.PERMANENTLY_FAILED)
     assert desk.get(AGAIN).status_code == 405
     assert desk.client.post(AGAIN, data={"rowid": str(row.id), "confirmed": "yes"}).status_code == 400
-    assert desk.client.post("/admin/deliveries/action/", data={"rowid": str(row.id), "action": "again"}).status_code == 400
+    assert (
+        desk.client.post("/admin/deliveries/action/", data={"rowid": str(row.id), "action": "again"}).status_code == 400
+    )
     assert fresh(row).state is S.PERMANENTLY_FAILED
 
 
@@ -236,6 +238,14 @@ def test_ops_sends_again_but_reads_no_lead(app, row):
 
 
 # Audit
+def test_the_audit_trail_says_states_in_words(desk, row):
+    settle(row, S.PERMANENTLY_FAILED)
+    desk.confirmed(AGAIN, rowid=str(row.id))
+    page = desk.text("/admin/audit/")
+    assert "was: refused or given up" in page
+    assert "permanently_failed" not in page.split("<tbody>")[1]
+
+
 def test_the_audit_trail_is_listed(desk, row):
     destinations.pause(row.destination_id, "because", "manager@shop.example")
     page = desk.text("/admin/audit/")

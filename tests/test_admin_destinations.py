@@ -38,13 +38,21 @@ def test_an_empty_list_says_that_nobody_is_told(desk):
 
 
 def test_a_webhook_shows_its_secret_once_and_never_again(desk):
-    page = desk.post("/admin/destinations/new/", kind="webhook", name="Make", address="https://make.example/x", form_id="every")
+    page = desk.post(
+        "/admin/destinations/new/", kind="webhook", name="Make", address="https://make.example/x", form_id="every"
+    )
     assert page.headers["Cache-Control"] == "no-store"
     secret = SECRET.search(page.text).group()
     row = latest()
     assert (row.secret, len(secret_bytes(secret))) == (secret, 32)
     assert db.session.connection().exec_driver_sql("SELECT secret FROM destination").scalar() != secret
-    urls = ["/admin/", "/admin/destinations/", "/admin/audit/", f"/admin/destinations/details/?id={row.id}", f"/admin/destinations/edit/?id={row.id}"]
+    urls = [
+        "/admin/",
+        "/admin/destinations/",
+        "/admin/audit/",
+        f"/admin/destinations/details/?id={row.id}",
+        f"/admin/destinations/edit/?id={row.id}",
+    ]
     for url in urls:
         assert not SECRET.search(desk.text(url)), url
 
@@ -67,7 +75,9 @@ def test_a_secret_that_no_key_opens_says_so(desk):
 
 def test_an_address_is_told_of_every_form_or_of_one(desk):
     form = add_form()
-    desk.post("/admin/destinations/new/", kind="email", name="Sales", address="sales@shop.example", form_id=str(form.id))
+    desk.post(
+        "/admin/destinations/new/", kind="email", name="Sales", address="sales@shop.example", form_id=str(form.id)
+    )
     row = latest()
     assert (row.settings, row.form_id, row.secret) == ({"to": "sales@shop.example"}, form.id, None)
     assert row.managed_by is ManagedBy.ADMIN
@@ -170,7 +180,12 @@ def test_viewers_and_ops_have_no_business_here(app, role):
     assert desk.get("/admin/destinations/").status_code == 403
     for deed in ("pause", "resume", "switch-off", "new-secret"):
         assert desk.post(f"/admin/destinations/{deed}/", id=row.id).status_code == 403
-    assert desk.post("/admin/destinations/new/", kind="email", name="x", address="a@x.example", form_id="every").status_code == 403
+    assert (
+        desk.post(
+            "/admin/destinations/new/", kind="email", name="x", address="a@x.example", form_id="every"
+        ).status_code
+        == 403
+    )
     assert latest().id == row.id
 
 

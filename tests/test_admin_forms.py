@@ -30,7 +30,9 @@ def test_an_empty_list_offers_the_first_form(desk):
 
 
 def test_a_form_is_made_with_a_key_that_nobody_guesses(desk):
-    page = desk.post("/admin/forms/new/", name="Ask for a quote", allowed_origins="https://a.example\r\n\r\nhttps://b.example ").text
+    page = desk.post(
+        "/admin/forms/new/", name="Ask for a quote", allowed_origins="https://a.example\r\n\r\nhttps://b.example "
+    ).text
     form = the_form()
     assert form.key.startswith("ask-for-a-quote-")
     assert len(form.key) == len("ask-for-a-quote-") + 8
@@ -119,7 +121,9 @@ def test_the_page_of_a_form_lists_its_destinations(desk):
     assert "Not mine" not in page
 
 
-@pytest.mark.parametrize("url", ["/admin/forms/details/?id=99", "/admin/forms/details/?id=x", "/admin/forms/details/?id=99999999999999"])
+@pytest.mark.parametrize(
+    "url", ["/admin/forms/details/?id=99", "/admin/forms/details/?id=x", "/admin/forms/details/?id=99999999999999"]
+)
 def test_a_form_that_is_not_there_is_404(desk, url):
     assert desk.get(url).status_code == 404
 

@@ -162,9 +162,11 @@ def test_other_cells_stay_as_they_are(text):
 
 
 def test_the_export_runs_nowhere_and_keeps_phone_numbers_readable(desk, form):
-    post_lead(form, name='=HYPERLINK("http://evil.example")', phone="+49 30 1234567", message="line\nbreak, and \"quote\"")
+    post_lead(
+        form, name='=HYPERLINK("http://evil.example")', phone="+49 30 1234567", message='line\nbreak, and "quote"'
+    )
     (row,) = export(desk)
-    assert row["Name"] == "'=HYPERLINK(\"http://evil.example\")"
+    assert row["Name"] == '\'=HYPERLINK("http://evil.example")'
     assert "+49 30 1234567" in row["Phone"]
     assert row["Message"] == 'line\nbreak, and "quote"'
     assert row["Where it stands"] == "on its way"
@@ -194,7 +196,14 @@ def test_the_page_groups_what_is_known(desk, form):
     page = desk.text(page_of(lead))
     for heading in ("Contact", "Message and answers", "Attribution", "Integrations", "Timeline", "Files", "Raw data"):
         assert heading in page
-    for words in ('href="mailto:ada@example.com"', 'href="tel:+49301"', "company", "Engines Ltd", "google", "waiting to be sent"):
+    for words in (
+        'href="mailto:ada@example.com"',
+        'href="tel:+49301"',
+        "company",
+        "Engines Ltd",
+        "google",
+        "waiting to be sent",
+    ):
         assert words in page
 
 
@@ -272,7 +281,9 @@ def test_a_mail_that_cannot_be_read_breaks_no_page(desk, form):
 def test_files_are_downloads_that_no_browser_runs(desk, form):
     lead, other = post_lead(form), post_lead(form)
     with transaction():
-        file = Document(lead_id=lead.id, name="página.html", content_type="text/html", size=8, sha256="", content=b"<script>")
+        file = Document(
+            lead_id=lead.id, name="página.html", content_type="text/html", size=8, sha256="", content=b"<script>"
+        )
         db.session.add(file)
     answer = desk.get(f"{page_of(lead)}/files/{file.id}")
     assert answer.data == b"<script>"
@@ -309,7 +320,9 @@ def test_the_page_takes_the_same_queries_however_much_there_is(desk, form):
 
 
 # Nothing here edits a lead
-@pytest.mark.parametrize("url", ["/admin/leads/new/", "/admin/leads/edit/?id={id}", "/admin/leads/delete/", "/admin/leads/ajax/update/"])
+@pytest.mark.parametrize(
+    "url", ["/admin/leads/new/", "/admin/leads/edit/?id={id}", "/admin/leads/delete/", "/admin/leads/ajax/update/"]
+)
 def test_crafted_posts_change_nothing(desk, form, url):
     lead = post_lead(form)
     before = {column.key: getattr(lead, column.key) for column in Lead.__mapper__.column_attrs}

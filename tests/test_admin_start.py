@@ -59,7 +59,11 @@ def test_what_needs_somebody_stands_on_top_with_links(desk):
     form = add_desk()[0]
     row = the_row(post_lead(form), Kind.WEBHOOK)
     with transaction():
-        row.state, row.last_error, row.last_status_code = DeliveryState.PERMANENTLY_FAILED, "The webhook answered 400", 400
+        row.state, row.last_error, row.last_status_code = (
+            DeliveryState.PERMANENTLY_FAILED,
+            "The webhook answered 400",
+            400,
+        )
     page = desk.text("/admin/")
     assert "1 lead needs you" in page
     assert "webhook: the webhook answered 400." in page
@@ -115,7 +119,9 @@ def test_a_lost_redis_is_said_and_breaks_nothing(app_with):
     app = app_with()
     from leadapp import queue
 
-    app.extensions["queue"].redis = queue.connect(app.config["SETTINGS"].model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}), 0.3)
+    app.extensions["queue"].redis = queue.connect(
+        app.config["SETTINGS"].model_copy(update={"redis_url": "redis://127.0.0.1:1/0"}), 0.3
+    )
     assert "Redis does not answer" in Desk(app).text("/admin/")
 
 

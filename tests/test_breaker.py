@@ -30,8 +30,9 @@ def test_a_silent_redis_costs_its_time_out_once(silent):
 
 def test_pipelines_trip_it_too(silent):
     redis, tripped = breaker.short_tempered(silent, 0.2)
-    with pytest.raises(TimeoutError), redis.pipeline(transaction=False) as pipe:
-        pipe.set("a", 1)
+    pipe = redis.pipeline(transaction=False)
+    pipe.set("a", 1)
+    with pytest.raises(TimeoutError):
         pipe.execute()
     assert tripped.is_tripped
 

@@ -161,6 +161,14 @@ def test_one_requests_id_is_not_on_the_next_line(app: Flask, lines: Lines) -> No
     assert "request_id" not in lines.last()
 
 
+def test_the_traceback_that_rq_writes_into_its_message_is_left_out(lines: Lines) -> None:
+    rq = logging.getLogger("rq.worker")
+    rq.addHandler(logging.getLogger("leadapp").handlers[-1])
+    rq.error("job 42: exception raised\nTraceback\nValueError: Ada Lovelace")
+    rq.removeHandler(rq.handlers[-1])
+    assert lines.last()["message"] == "job 42: exception raised"
+
+
 def test_gunicorn_writes_the_same_kind_of_line() -> None:
     from gunicorn.config import Config
 

@@ -1,6 +1,7 @@
 """rq-dashboard under our gate: who enters, what it shows, what its buttons do."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -25,7 +26,9 @@ REAL = "redis://127.0.0.1:6379/7"
 def redis(app: Flask, request) -> Iterator[Redis]:
     """The Redis behind the page: fakeredis, and a real one with `make services`."""
     if request.param == "real":
-        app.extensions["queue"].redis = queue.connect(app.config["SETTINGS"].model_copy(update={"redis_url": REAL}), 2.0)
+        app.extensions["queue"].redis = queue.connect(
+            app.config["SETTINGS"].model_copy(update={"redis_url": REAL}), 2.0
+        )
         app.extensions["queue"].redis.flushdb()
     yield app.extensions["queue"].redis
     if request.param == "real":
@@ -124,7 +127,7 @@ def test_a_job_tells_everything_as_data_and_nothing_as_html(desk, redis):
 
 
 def test_no_script_of_the_page_builds_html_out_of_text(app):
-    script = (app.static_folder and open(f"{app.static_folder}/queues.js", encoding="utf-8").read()) or ""
+    script = Path(app.static_folder, "queues.js").read_text(encoding="utf-8")
     for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function"):
         assert word not in script
 
@@ -220,7 +223,11 @@ def test_pickled_data_is_never_loaded(desk, redis):
 
     job = open_queue(redis).enqueue("operator.add", 1, 2)
     redis.hset(job.key, mapping={"data": pickle.dumps(Bomb()), "meta": pickle.dumps(Bomb())})
-    for path in (f"/0/view/job/{job.id}", f"/0/data/job/{job.id}.json", "/0/data/jobs/notifications/queued/25/asc/1.json"):
+    for path in (
+        f"/0/view/job/{job.id}",
+        f"/0/data/job/{job.id}.json",
+        "/0/data/jobs/notifications/queued/25/asc/1.json",
+    ):
         assert desk.get(ROOT + path).status_code == 200
 
 

@@ -32,7 +32,7 @@ TOP_LEVEL = (
 # From the bottom up; a file imports from its own line and from those before it.
 LAYERS = (
     "errors clock config extensions",
-    "signing audit columns database headers limits",
+    "signing audit columns database headers limits breaker",
     "queue http network",
     "messages",
     "files deliveries",

@@ -46,9 +46,24 @@ def delivery(state, **values):
         (delivery(S.SENDING), "being sent", "◔", "wait"),
         (delivery(S.DELIVERED, sent_at=minutes(-4)), "sent, 4 minutes ago", "●", "good"),
         (delivery(S.DELIVERED, sent_at=None), "sent, just now", "●", "good"),
-        (delivery(S.FAILED, attempts=1, next_attempt_at=minutes(0.5)), "failed once, next try in 30 seconds", "▲", "wait"),
-        (delivery(S.FAILED, attempts=4, next_attempt_at=minutes(4)), "failed 4 times, next try in 4 minutes", "▲", "wait"),
-        (delivery(S.FAILED, attempts=2, next_attempt_at=minutes(-1)), "failed twice, next try any moment now", "▲", "wait"),
+        (
+            delivery(S.FAILED, attempts=1, next_attempt_at=minutes(0.5)),
+            "failed once, next try in 30 seconds",
+            "▲",
+            "wait",
+        ),
+        (
+            delivery(S.FAILED, attempts=4, next_attempt_at=minutes(4)),
+            "failed 4 times, next try in 4 minutes",
+            "▲",
+            "wait",
+        ),
+        (
+            delivery(S.FAILED, attempts=2, next_attempt_at=minutes(-1)),
+            "failed twice, next try any moment now",
+            "▲",
+            "wait",
+        ),
         (
             delivery(S.PERMANENTLY_FAILED, last_error="The webhook answered 400.", last_status_code=400),
             "needs you: the webhook answered 400; ask the receiver what it wants, then send it again",
@@ -150,7 +165,11 @@ def test_the_past_is_said_relatively_for_a_week(passed, text):
     [
         (None, {}, "webhook to Zapier: being sent"),
         (AttemptOutcome.DELIVERED, {"status_code": 200}, "webhook delivered to Zapier (200)"),
-        (AttemptOutcome.FAILED, {"status_code": 500, "error": "The webhook answered 500"}, "webhook to Zapier: the webhook answered 500"),
+        (
+            AttemptOutcome.FAILED,
+            {"status_code": 500, "error": "The webhook answered 500"},
+            "webhook to Zapier: the webhook answered 500",
+        ),
         (AttemptOutcome.FAILED, {"error": ""}, "webhook to Zapier: it failed"),
         (AttemptOutcome.GIVEN_BACK, {}, "webhook to Zapier: given back unsent, it is tried again"),
         (AttemptOutcome.LOST, {}, "webhook to Zapier: the worker was lost before it could say how it went"),

@@ -14,7 +14,7 @@ REFUSED = "The e-mail address or the password is not right."
 SHORTEST_PASSWORD = 10
 
 
-class LoginForm(SecurityLoginForm):  # type: ignore[misc]
+class LoginForm(SecurityLoginForm):
     """One sentence for every refusal, so that nobody learns who has an account."""
 
     email = EmailField(
@@ -44,15 +44,13 @@ class LoginForm(SecurityLoginForm):  # type: ignore[misc]
         return False
 
 
-class ChangePasswordForm(SecurityChangePasswordForm):  # type: ignore[misc]
+class ChangePasswordForm(SecurityChangePasswordForm):
     password = PasswordField("Password now", render_kw={"autocomplete": "current-password"})
     new_password = PasswordField(
         "New password",
         validators=[
             DataRequired("Enter a new password."),
-            Length(
-                min=SHORTEST_PASSWORD, max=1000, message=f"Use at least {SHORTEST_PASSWORD} characters."
-            ),
+            Length(min=SHORTEST_PASSWORD, max=1000, message=f"Use at least {SHORTEST_PASSWORD} characters."),
         ],
         render_kw={"autocomplete": "new-password"},
     )

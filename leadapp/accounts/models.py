@@ -28,7 +28,7 @@ roles_users = Table(
 )
 
 
-class Role(Model, RoleMixin):  # type: ignore[misc]
+class Role(Model, RoleMixin):
     """One of RoleName."""
 
     __tablename__ = "role"
@@ -38,7 +38,7 @@ class Role(Model, RoleMixin):  # type: ignore[misc]
     description: Mapped[str] = mapped_column(String(255), default="")
 
 
-class User(Model, UserMixin):  # type: ignore[misc]
+class User(Model, UserMixin):
     """A person with an account; the columns are those that Flask-Security asks for."""
 
     __tablename__ = "user"
@@ -50,13 +50,13 @@ class User(Model, UserMixin):  # type: ignore[misc]
     fs_uniquifier: Mapped[str] = mapped_column(String(64), unique=True)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=DB_NOW)
     confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    last_login_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    current_login_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_login_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # type: ignore[assignment]
+    current_login_at: Mapped[datetime | None] = mapped_column(UtcDateTime)  # type: ignore[assignment]
     last_login_ip: Mapped[str | None] = mapped_column(String(64))
     current_login_ip: Mapped[str | None] = mapped_column(String(64))
-    login_count: Mapped[int | None]
+    login_count: Mapped[int | None]  # type: ignore[assignment]
 
-    roles: Mapped[list[Role]] = relationship(secondary=roles_users, lazy="selectin")
+    roles: Mapped[list[Role]] = relationship(secondary=roles_users, lazy="selectin")  # type: ignore[assignment]
 
     def __str__(self) -> str:
         return self.email

@@ -79,7 +79,7 @@ def _account() -> str:
     return "account:" + request.form.get("email", "").strip().lower()[:255]
 
 
-def _too_many(limit: RequestLimit) -> Response:
+def _too_many(_limit: RequestLimit) -> Response:
     page = render_template(
         "public/account/refused.html",
         title="Too many tries",
@@ -96,4 +96,3 @@ def _drop_unsafe_next() -> Response | None:
     if all(guard.is_safe_next(target) for target in targets if target):
         return None
     return make_response(redirect(url_for("security.login"), 303))
-

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from leadapp.accounts import guard
 from leadapp.admin import showing
+from leadapp.admin.deliveries import STATE_WORDS
 from leadapp.admin.filters import Choice, Exactly, Since, Until
 from leadapp.admin.listing import DeskView
 from leadapp.audit import SYSTEM, AuditEvent
@@ -21,6 +22,10 @@ KINDS = {
     "form": ("Form", "desk_forms.details_view", guard.DESK),
     "user": ("Account", "", guard.OWNERS),
     "job": ("Job", "", guard.OPERATORS),
+}
+WORDS = {
+    **{str(status): words.text for status, words in showing.LEAD_WORDS.items()},
+    **{str(state): words for state, words in STATE_WORDS.items()},
 }
 
 
@@ -45,9 +50,20 @@ def _subject(_view: Any, _context: Any, row: AuditEvent, _name: str) -> Markup:
     return Markup('<a href="{}">{}</a>').format(url_for(endpoint, id=row.subject_id), shown)
 
 
+def _action(_view: Any, _context: Any, row: AuditEvent, _name: str) -> str:
+    return "status changed" if row.action == "status" else row.action
+
+
 def _facts(_view: Any, _context: Any, row: AuditEvent, _name: str) -> Markup:
-    parts = [f"{key}: {value if isinstance(value, str) else json.dumps(value)}" for key, value in row.facts.items()]
+    parts = [f"{key.replace('_', ' ')}: {_said(value)}" for key, value in row.facts.items()]
     return Markup('<span class="small breakable">{}</span>').format(", ".join(parts))
+
+
+def _said(value: Any) -> str:
+    """A fact for people: states in their words, the rest as it is."""
+    if isinstance(value, list):
+        return ", ".join(_said(part) for part in value)
+    return WORDS.get(str(value), value if isinstance(value, str) else json.dumps(value))
 
 
 class AuditView(DeskView):
@@ -63,7 +79,7 @@ class AuditView(DeskView):
     column_labels = {"at": "Time", "actor": "Who", "action": "What", "subject_id": "To what", "facts": "More"}
     column_sortable_list = ()
     column_default_sort = ("id", True)
-    column_formatters = {"at": _at, "actor": _actor, "subject_id": _subject, "facts": _facts}
+    column_formatters = {"at": _at, "actor": _actor, "action": _action, "subject_id": _subject, "facts": _facts}
     column_filters = (
         Choice(AuditEvent.subject_kind, "To what", [(kind, title) for kind, (title, _, _) in KINDS.items()]),
         Choice(AuditEvent.actor, "Who", actor_options),

@@ -101,8 +101,8 @@ def _given_up() -> list[Cause]:
     return [_cause(named[row[0]], row) for row in rows]
 
 
-def _cause(destination: Destination, row: Row[Any]) -> Cause:
-    _, state, code, reason, count, leads, since, error = row
+def _cause(destination: Destination, row: Row[*tuple[Any, ...]]) -> Cause:
+    _, state, code, reason, count, leads, since, error = row._tuple()
     like = Delivery(state=state, kind=destination.kind, last_status_code=code, last_error=error)
     if state is DeliveryState.UNKNOWN:
         what, todo = "may have been sent.", "See whether they arrived. Then mark them as sent, or send them again."

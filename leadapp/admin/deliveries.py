@@ -203,7 +203,7 @@ def mail_of(row: Delivery) -> dict[str, str] | None:
     return {key: str(value) for key, value in found.items() if value is not None}
 
 
-def _attempt_link(view: Any, _context: Any, row: Attempt, _name: str) -> Markup:
+def _attempt_link(_view: Any, _context: Any, row: Attempt, _name: str) -> Markup:
     return Markup('<a href="{}">{}</a>').format(
         url_for("deliveries.details_view", id=row.delivery_id), row.delivery.destination.name
     )
@@ -233,7 +233,13 @@ class AttemptView(DeskView):
     empty_words = "As soon as a worker tries to deliver something, the try shows here with the answer it got."
     can_view_details = False
     column_list = ("started_at", "delivery", "number", "outcome", "status_code", "error", "duration_ms", "worker")
-    column_labels = {"started_at": "Started", "delivery": "To", "number": "Try", "status_code": "Answer", "duration_ms": "Took"}
+    column_labels = {
+        "started_at": "Started",
+        "delivery": "To",
+        "number": "Try",
+        "status_code": "Answer",
+        "duration_ms": "Took",
+    }
     column_sortable_list = ("started_at", "duration_ms")
     column_default_sort = ("id", True)
     column_formatters = {"started_at": _when, "delivery": _attempt_link, "outcome": _outcome, "duration_ms": _took}

@@ -55,6 +55,6 @@ def check_origins(_form: Any, field: Any) -> None:
 def mail_address_problem(text: str) -> str:
     """Why this cannot be one e-mail address; "" when it can."""
     name, at, host = text.rpartition("@")
-    if not (name and at and "." in host.strip(".")) or any(c.isspace() or c in ",;<>\"" for c in text):
+    if not (name and at and "." in host.strip(".")) or any(c.isspace() or c in ',;<>"' for c in text):
         return "This is not one e-mail address. It looks like you@example.com"
     return "" if len(text) <= 254 else "This address is too long for any mail server."

@@ -110,7 +110,7 @@ class FormView(DeskView):
     }
 
     def create_form(self, obj: Any = None) -> FormForm:
-        form = super().create_form(obj)
+        form: FormForm = super().create_form(obj)
         del form.is_paused
         if not guard.may(guard.OWNERS):
             del form.key
@@ -118,7 +118,7 @@ class FormView(DeskView):
 
     def edit_form(self, obj: Any = None) -> FormForm:
         """The key is an address in other people's pages: only the owner changes it, before the first lead."""
-        form = super().edit_form(obj)
+        form: FormForm = super().edit_form(obj)
         if not guard.may(guard.OWNERS) or _has_leads(obj):
             del form.key
         return form

@@ -145,7 +145,9 @@ def timeline(lead: Lead, rows: Sequence[Delivery], attempts: Sequence[Attempt]) 
 
 
 def _tone(attempt: Attempt) -> str:
-    return {"delivered": "good", "failed": "wait", "lost": "wait"}.get(str(attempt.outcome), "bad" if attempt.error else "")
+    return {"delivered": "good", "failed": "wait", "lost": "wait"}.get(
+        str(attempt.outcome), "bad" if attempt.error else ""
+    )
 
 
 def _event(event: AuditEvent, rows: dict[UUID, Delivery]) -> str:

@@ -27,7 +27,7 @@ class DeskForm(SecureForm):  # type: ignore[misc]
     """Flask-Admin's form with Flask-WTF's token, the one that the whole app checks."""
 
     class Meta(FlaskForm.Meta):  # type: ignore[misc]
-        def get_translations(self, form: BaseForm) -> Any:
+        def get_translations(self, form: BaseForm) -> Any:  # noqa: ARG002 - the library's signature
             return BaseForm.Meta._translations
 
 
@@ -107,7 +107,7 @@ class DeskView(Guarded, ModelView):  # type: ignore[misc]
                 flash(f"“{value[:40]}” does not fit the filter “{chosen.name}”, so it was left out.", "info")
         return [chosen for _, chosen in sorted(found, key=lambda pair: pair[0])]
 
-    def get_one(self, id: Any) -> Any:  # noqa: A002 - the library's name
+    def get_one(self, id: Any) -> Any:
         return db.session.get(self.model, key) if (key := self.typed_key(id)) is not None else None
 
     def typed_key(self, text: str) -> Any:

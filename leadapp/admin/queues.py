@@ -18,9 +18,9 @@ from rq_dashboard import web
 from leadapp import audit, queue
 from leadapp.accounts import guard
 from leadapp.database import transaction
-from leadapp.queue import JSONSerializer
 
 logger = logging.getLogger(__name__)
+JSONSerializer = queue.JSONSerializer  # type: ignore[attr-defined]  # only queue.py imports rq
 
 PREFIX = "/admin/queues"
 NAME = "rq_dashboard"
@@ -30,7 +30,7 @@ POLL_MS = 2500
 Answer = Callable[..., Any]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Job:
     """What the audit trail notes of a job or a queue in Redis; both have no row."""
 
@@ -89,7 +89,7 @@ def _answers(view: Answer) -> Answer:
             return _missing("This job is not there any more. Jobs that went well are kept for an hour.")
         except RedisError as error:
             logger.warning("the queue page got no answer from Redis: %s", queue.reason(error))
-            words = f"{queue.reason(error)}. Nothing is lost: what must go out is in the database, and the workers look there."
+            words = f"{queue.reason(error)}. Nothing is lost: the workers look into the database meanwhile."
             return _say("The queue does not answer", words, 503)
 
     return inner
@@ -246,7 +246,7 @@ def requeue_all(queue_name: str) -> Any:
 
 def empty_queue(queue_name: str, registry_name: str) -> Any:
     if registry_name == "queued":
-        count = queue.open_queue(queue_name, queue.line()).empty()
+        count = queue.open_queue(queue_name, queue.line()).empty()  # type: ignore[no-untyped-call]
     else:
         registry = _registry(queue_name, registry_name)
         ids = registry.get_job_ids(cleanup=False)
@@ -262,7 +262,7 @@ def empty_queue(queue_name: str, registry_name: str) -> Any:
 def compact_queue(queue_name: str) -> Any:
     found = queue.open_queue(queue_name, queue.line())
     if found.count:  # RQ renames the list, which Redis refuses for one that is empty
-        found.compact()
+        found.compact()  # type: ignore[no-untyped-call]
     _note(queue_name, "queue compacted")
     return _done()
 

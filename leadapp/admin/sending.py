@@ -94,9 +94,7 @@ def fitting(operation: Operation, ids: Sequence[UUID]) -> list[Delivery]:
     query = select(Delivery).where(Delivery.id.in_(list(ids)[:MOST_ROWS]), Delivery.state.in_(operation.fits))
     rows = list(db.session.scalars(query.order_by(Delivery.created_at)))
     delivered = [row.id for row in rows if row.state is DeliveryState.DELIVERED]
-    repeats = select(Delivery.repeat_of_id).where(
-        Delivery.repeat_of_id.in_(delivered), Delivery.state.in_(UNFINISHED)
-    )
+    repeats = select(Delivery.repeat_of_id).where(Delivery.repeat_of_id.in_(delivered), Delivery.state.in_(UNFINISHED))
     on_its_way = set(db.session.scalars(repeats)) if delivered else set()
     return [row for row in rows if row.id not in on_its_way]
 

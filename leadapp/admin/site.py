@@ -37,7 +37,7 @@ def init_app(app: Flask) -> None:
     """Mount everything under /admin/."""
     admin = Admin(
         name="Leadapp",
-        index_view=StartView(name="Start"),
+        index_view=StartView(),
         theme=Bootstrap4Theme(),
         csp_nonce_generator=headers.nonce,
     )

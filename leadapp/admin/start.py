@@ -57,6 +57,10 @@ class StartView(Guarded, AdminIndexView):  # type: ignore[misc]
 
     access = guard.STAFF
 
+    def __init__(self) -> None:
+        super().__init__(name="Start")
+        self.static_folder = None  # our pages use none of the library's scripts and styles, so none are served
+
     @expose("/")
     def index(self) -> Any:
         waiting = waiting_now()
@@ -131,13 +135,17 @@ def signs(waiting: Waiting) -> list[Sign]:
         Sign("database", "answers", "good"),
         Sign("queue", "answers", "good")
         if queue.answers()
-        else Sign("queue", "no answer", "bad", "Redis does not answer. The workers look into the database by themselves."),
+        else Sign(
+            "queue", "no answer", "bad", "Redis does not answer. The workers look into the database by themselves."
+        ),
         Sign("workers", str(workers), "good")
         if workers
         else Sign("workers", "none", "bad", "No worker runs: leads are saved and wait. Start `python worker.py`."),
         Sign("clock", "runs", "good")
         if clocks
-        else Sign("clock", "stopped", "bad", "Nothing is tried again while the clock stands. It runs in `python worker.py`."),
+        else Sign(
+            "clock", "stopped", "bad", "Nothing is tried again while the clock stands. It runs in `python worker.py`."
+        ),
         Sign("oldest waiting", f"{minutes} min", "good" if minutes < 5 else "bad"),
     ]
 

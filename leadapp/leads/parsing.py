@@ -175,8 +175,8 @@ def _multipart(raw: bytes, boundary: str, limits: Settings) -> Parsed:
     parsed = Parsed(raw=without_files(raw, boundary.encode("utf-8", "replace")))
     parts: list[tuple[Field | File, bytes]] = []
     try:
-        for part in _read_parts(raw, boundary, limits):
-            parts.append(part)  # noqa: PERF402 - what was read before the damage stays
+        for one in _read_parts(raw, boundary, limits):
+            parts.append(one)  # noqa: PERF402 - what was read before the damage stays
     except ValueError:
         parsed.note("DAMAGED_BODY", "The end of the post is damaged; this is what could be read.")
     charset = next((data.decode("ascii", "ignore") for part, data in parts if part.name == "_charset_"), "")

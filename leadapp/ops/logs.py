@@ -95,7 +95,10 @@ class LineFormatter(JsonFormatter):
     def process_log_record(self, log_data: dict[str, Any]) -> dict[str, Any]:
         own = {"at", "level", "logger", "message", "exc_info", "stack_info"}
         kept = {name: value for name, value in log_data.items() if name in own or name in NAMES}
-        kept["message"] = mask(str(kept.get("message", "")))
+        message = str(kept.get("message", ""))
+        if str(kept.get("logger", "")).startswith("rq."):
+            message = message.partition("\n")[0]  # a traceback follows, unmasked
+        kept["message"] = mask(message)
         return {**kept, **_bound.get()}
 
     def formatException(  # noqa: N802 - the library's name

@@ -81,12 +81,4 @@
     });
     window.addEventListener("pageshow", function () { delete form.dataset.sent; });
   });
-
-  // The menu is open on wide screens, where it is a bar
-  each("[data-menu]", function (menu) {
-    var wide = window.matchMedia("(min-width: 62rem)");
-    function fit() { menu.open = wide.matches; }
-    fit();
-    wide.addEventListener("change", fit);
-  });
 })();
