@@ -69,18 +69,20 @@ class Settings(BaseSettings):
         "App", "Proxies in front whose X-Forwarded-* count; Heroku: 1, otherwise the routers' number", 0
     )
     port: int = setting("App", "Port that `make run` and the Procfile listen on", 8000)
-    sentry_dsn: SecretStr = setting("App", "Sends errors to Sentry when set; no bodies, no personal data", SecretStr(""))
+    sentry_dsn: SecretStr = setting(
+        "App", "Sends errors to Sentry when set; no bodies, no personal data", SecretStr("")
+    )
     log_level: str = setting("App", "DEBUG, INFO, WARNING or ERROR", "INFO")
     metrics_token: SecretStr = setting("App", "Bearer token for figures that machines read", SecretStr(""))
 
-    database_url: str = setting(
-        "Storage", "postgresql://... (postgres:// too); empty: SQLite in instance/", ""
-    )
+    database_url: str = setting("Storage", "postgresql://... (postgres:// too); empty: SQLite in instance/", "")
     redis_url: str = setting("Storage", "redis://... or rediss://...; Redis or Valkey", "redis://127.0.0.1:6379/0")
     redis_tls_verify: bool = setting(
         "Storage", "Check the certificate of rediss://; Heroku's self-signed ones need false", True
     )
-    queue_eager: bool = setting("Storage", "Run jobs at once in the web process, for tests; refused in production", False)
+    queue_eager: bool = setting(
+        "Storage", "Run jobs at once in the web process, for tests; refused in production", False
+    )
 
     lead_notification_email: CommaList = setting(
         "Leads", "Who is told of a new lead, comma list; empty: the first owner's address", ()
@@ -100,7 +102,9 @@ class Settings(BaseSettings):
     ratelimit_posts: str = setting("Leads", "Posts to forms from one address", "100 per minute")
 
     mail_backend: str = setting(
-        "Mail", "smtp, console (development) or none; empty: smtp if MAIL_SERVER is set, else console in development", ""
+        "Mail",
+        "smtp, console (development) or none; empty: smtp if MAIL_SERVER is set, else console in development",
+        "",
     )
     mail_server: str = setting("Mail", "SMTP host", "", "MAIL_SERVER", "SMTP_SERVER", "SMTP_HOST")
     mail_port: int = setting("Mail", "SMTP port", 587, "MAIL_PORT", "SMTP_PORT")
@@ -114,10 +118,10 @@ class Settings(BaseSettings):
         "SMTP_STARTTLS_REQUIRED",
     )
     mail_username: str = setting("Mail", "SMTP user", "", "MAIL_USERNAME", "SMTP_USERNAME")
-    mail_password: SecretStr = setting(
-        "Mail", "SMTP password", SecretStr(""), "MAIL_PASSWORD", "SMTP_PASSWORD"
+    mail_password: SecretStr = setting("Mail", "SMTP password", SecretStr(""), "MAIL_PASSWORD", "SMTP_PASSWORD")
+    mail_ca_file: str = setting(
+        "Mail", "PEM file of certificate authorities for the mail server; empty: the system's", ""
     )
-    mail_ca_file: str = setting("Mail", "PEM file of certificate authorities for the mail server; empty: the system's", "")
     default_from_email: str = setting(
         "Mail",
         "Sender of every mail, an address of your own domain",
@@ -141,7 +145,9 @@ class Settings(BaseSettings):
     delivery_retry_base_seconds: float = setting("Deliveries", "First pause before a retry; doubles each time", 30.0)
     delivery_max_retries: int = setting("Deliveries", "Retries after the first try", 5)
     retry_jitter: float = setting("Deliveries", "0 to this share is added to each pause at random; 0: exact", 0.2)
-    retry_statuses: CommaList = setting("Deliveries", "HTTP statuses below 500 that are worth a retry", ("408", "425", "429"))
+    retry_statuses: CommaList = setting(
+        "Deliveries", "HTTP statuses below 500 that are worth a retry", ("408", "425", "429")
+    )
     lease_seconds: float = setting(
         "Deliveries", "How long a claimed row belongs to its worker; at least twice the longest deadline", 90.0
     )

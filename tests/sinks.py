@@ -320,6 +320,14 @@ def drip(sock: socket.socket, content: bytes, pause: float = 0.05) -> None:
 
 
 @contextmanager
+def closed_port() -> Iterator[int]:
+    """A port that refuses connections, and that nobody else is given meanwhile."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound.getsockname()[1]
+
+
+@contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
     """Fails when the block takes longer."""
     began = time.monotonic()

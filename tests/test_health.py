@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
+from leadapp.app import create_app
 from leadapp.extensions import db
 from leadapp.ops import health
 
@@ -120,3 +121,11 @@ def test_a_balancer_may_ask_by_address(app_with: Any) -> None:
 def test_health_is_outside_every_rate_limit(app_with: Any) -> None:
     client = app_with(ratelimit_enabled=True, ratelimit_posts="1 per minute").test_client()
     assert {client.get("/healthz/live").status_code for _ in range(30)} == {200}
+
+
+def test_a_postgresql_that_is_away_is_said_in_time(settings_for: Any) -> None:
+    app = create_app(settings_for(database_url="postgresql://postgres@127.0.0.1:1/none"))
+    began = time.monotonic()
+    answer = app.test_client().get("/healthz/ready")
+    assert time.monotonic() - began < health.TIME_BOX + 1
+    assert (answer.status_code, answer.get_json()["database"]) == (503, "not reachable (OperationalError)")

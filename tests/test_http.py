@@ -12,7 +12,7 @@ from leadapp import http
 from leadapp.config import ROOT, Settings
 from leadapp.errors import ConnectionFailedError
 from tests.channels_fixtures import soon
-from tests.sinks import HttpSink, RawServer, drip, make_certificate, read_request, time_limit
+from tests.sinks import HttpSink, RawServer, closed_port, drip, make_certificate, read_request, time_limit
 
 JSON = {"Content-Type": "application/json"}
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
@@ -193,9 +193,7 @@ def test_an_unknown_name_is_said_to_be_unknown(monkeypatch):
 
 
 def test_a_refused_connection_is_said_to_be_refused():
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        port = listening.getsockname()[1]
-    with pytest.raises(ConnectionFailedError, match="refuses the connection") as failed:
+    with closed_port() as port, pytest.raises(ConnectionFailedError, match="refuses the connection") as failed:
         post(f"http://127.0.0.1:{port}/")
     assert not failed.value.sent
 

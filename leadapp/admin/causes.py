@@ -1,10 +1,11 @@
 """What needs a person, one entry a cause and not one a lead."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, case, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, and_, case, func, literal_column, or_, select
 
 from leadapp import clock
 from leadapp.deliveries import words
@@ -98,11 +99,11 @@ def _given_up() -> list[Cause]:
     )
     rows = db.session.execute(query).all()
     named = _destinations() if rows else {}
-    return [_cause(named[row[0]], row) for row in rows]
+    return [_cause(named[row[0]], tuple(row)) for row in rows]
 
 
-def _cause(destination: Destination, row: Row[*tuple[Any, ...]]) -> Cause:
-    _, state, code, reason, count, leads, since, error = row._tuple()
+def _cause(destination: Destination, row: Sequence[Any]) -> Cause:
+    _, state, code, reason, count, leads, since, error = row
     like = Delivery(state=state, kind=destination.kind, last_status_code=code, last_error=error)
     if state is DeliveryState.UNKNOWN:
         what, todo = "may have been sent.", "See whether they arrived. Then mark them as sent, or send them again."

@@ -117,9 +117,7 @@ def _fail(row: Destination, error: TemporaryError, moment: datetime) -> None:
         _change(row, DestinationState.PAUSED, f"{row.failures_in_a_row} failures in a row: {error}", moment)
 
 
-def _change(
-    row: Destination, state: DestinationState, reason: str, moment: datetime, *, actor: str = SYSTEM
-) -> None:
+def _change(row: Destination, state: DestinationState, reason: str, moment: datetime, *, actor: str = SYSTEM) -> None:
     if row.state is state:
         return
     row.state, row.state_reason, row.state_changed_at = state, reason[:1000], moment

@@ -4,6 +4,7 @@ The Attempt is always completed. The row follows the outcome only while its fenc
 also counts when it comes late. Locks are taken delivery -> destination -> lead, each in id order.
 """
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +29,8 @@ from leadapp.errors import (
     TemporaryError,
 )
 from leadapp.extensions import db
+
+logger = logging.getLogger(__name__)
 
 ERROR_LENGTH = 1_000
 ANSWER_LENGTH = 4_096
@@ -72,7 +75,16 @@ def settle(results: Sequence[Result]) -> list[Settled]:
         destinations.note([(row.destination_id, result.receipt or result.error) for result, row in ours], moment)
         outbox.changed(row for _, row in ours)
     release()
+    for result, row in ours:
+        _tell(result, row)
     return [Settled(row.id, row.state) for _, row in ours]
+
+
+def _tell(result: Result, row: Delivery) -> None:
+    """One log line: ids and figures, no addresses and nothing that a receiver said."""
+    ids = {"delivery_id": str(row.id), "lead_id": str(row.lead_id), "destination_id": row.destination_id}
+    figures = {"kind": str(row.kind), "attempt": result.claim.number, "duration_ms": result.duration_ms}
+    logger.info("settled", extra={**ids, **figures, "state": str(row.state), "status": row.last_status_code})
 
 
 def _attempts(results: Sequence[Result]) -> dict[tuple[UUID, int], Attempt]:

@@ -1,6 +1,6 @@
 """POST /f/<form key>: where forms post to. Parse, accept, answer."""
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, g, request
 from sqlalchemy import select
 from werkzeug.exceptions import RequestEntityTooLarge
 
@@ -35,6 +35,7 @@ def submit(key: str) -> Response:
             raise PayloadError(404, "FORM_NOT_FOUND", "There is no form at this address.")
         posted = _read()
         accepted = intake.accept(form, posted, source="form")
+        g.lead_id = str(accepted.lead_id)  # for the log line of this request
         answer = answering.success(form, accepted.lead_id, accepted.next_page)
     except PayloadError as error:
         db.session.rollback()

@@ -147,6 +147,7 @@ def init_app(app: Flask) -> None:
     app.before_request(_begin)
     app.after_request(_finish)
     app.teardown_request(_unbind)
+    app.log_exception = _tell_of_exception  # type: ignore[method-assign]  # Flask's own line quotes the path
 
 
 def request_id() -> str:
@@ -165,8 +166,7 @@ def _begin() -> None:
 def _finish(response: Response) -> Response:
     response.headers["X-Request-ID"] = request_id()
     now = time.monotonic()
-    # The rule, not the path: a path can hold a token, and a query string anything.
-    route = request.url_rule.rule if request.url_rule else "(none)"
+    route = _route()
     level = logging.DEBUG if request.endpoint == "static" or route.startswith("/healthz") else logging.INFO
     facts = {
         "method": request.method,
@@ -176,6 +176,15 @@ def _finish(response: Response) -> Response:
     }
     access.log(level, "answered", extra=facts | ({"lead_id": g.lead_id} if "lead_id" in g else {}))
     return response
+
+
+def _tell_of_exception(exc_info: Any) -> None:
+    access.error("a request broke", exc_info=exc_info, extra={"method": request.method, "route": _route()})
+
+
+def _route() -> str:
+    """The rule, not the path: a path can hold a token, and a query string anything."""
+    return request.url_rule.rule if request.url_rule else "(none)"
 
 
 def _unbind(_error: BaseException | None) -> None:

