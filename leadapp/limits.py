@@ -15,6 +15,5 @@ def init_app(app: Flask) -> None:
         pool = app.extensions["queue"].redis.connection_pool
         app.config["RATELIMIT_STORAGE_OPTIONS"] = {"connection_pool": pool}
     app.config["RATELIMIT_IN_MEMORY_FALLBACK_ENABLED"] = True
-    app.config["RATELIMIT_HEADERS_ENABLED"] = True
     app.config["RATELIMIT_SWALLOW_ERRORS"] = True
     limiter.init_app(app)

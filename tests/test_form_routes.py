@@ -337,3 +337,12 @@ def test_a_delivery_row_is_due_from_the_start(desk, client):
         client.post("/f/contact", json=ADA, headers=JSON)
     row: Delivery = the_row(the_lead(), Kind.EMAIL)
     assert row.next_attempt_at == row.enqueued_at == NOON
+
+
+def test_a_saved_lead_is_not_answered_with_retry_after(app_with):
+    client = app_with(ratelimit_enabled=True, ratelimit_posts="1 per minute").test_client()
+    add_form()
+    assert "Retry-After" not in client.post("/f/contact", data=ADA).headers
+    refused = client.post("/f/contact", data=ADA)
+    assert refused.status_code == 429
+    assert 0 < int(refused.headers["Retry-After"]) <= 61

@@ -133,3 +133,16 @@ def test_a_stopped_worker_takes_no_further_job(desk, redis):
     finally:
         work.STOP.clear()
     assert the_row(lead, Kind.WEBHOOK).state is S.PENDING
+
+
+def test_what_redis_keeps_of_a_broken_job_quotes_nobody(desk, redis, monkeypatch):
+    def broken(*_args):
+        raise LookupError("@".join(["ada", "example.com"]))
+
+    monkeypatch.setattr("leadapp.leads.jobs.deliver_owed", broken)
+    post_lead(desk)
+    work_off()
+    (job_id,) = failed(redis)
+    kept = Job.fetch(job_id, connection=redis, serializer=JSONSerializer).latest_result().exc_string
+    assert "LookupError" in kept
+    assert "ada@" not in kept

@@ -31,8 +31,9 @@ from leadapp.database import release
 from leadapp.deliveries import work
 from leadapp.deliveries.claim import Wanted
 from leadapp.deliveries.due import QUEUE_KINDS
+from leadapp.errors import DeliveryFailed
 from leadapp.extensions import db
-from leadapp.ops import heartbeats
+from leadapp.ops import heartbeats, logs
 from leadapp.workers import supervisor
 
 logger = logging.getLogger(__name__)
@@ -91,6 +92,15 @@ class BellWorker(SimpleWorker):
             return done
         finally:
             db.session.remove()
+
+    def _finalize_failure(self, job: Job, queue: Queue, execution: Any, exc_info: Any) -> None:
+        """What RQ keeps in Redis quotes nobody: an unexpected error's own text may hold a lead's words."""
+        error = exc_info[1]
+        if error is not None and not isinstance(error, DeliveryFailed):
+            logger.error("a job broke", exc_info=exc_info, extra={"job_id": job.id})
+            told = RuntimeError(f"{type(error).__name__}: {logs.message_of(error)}")
+            exc_info = (type(told), told, exc_info[2])
+        super()._finalize_failure(job, queue, execution, exc_info)
 
     def teardown(self) -> None:
         """Sign off, if Redis is there to hear it."""
