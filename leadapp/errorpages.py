@@ -152,4 +152,7 @@ def _typed(status: int) -> Typed | None:
 def _seconds_to_wait() -> int:
     """Until the limit that was hit lets go; a minute where the limiter cannot say."""
     hit = limiter.current_limit
-    return max(1, round(hit.reset_at - clock.now().timestamp())) if hit else 60
+    if hit is None:
+        return 60
+    left = int(hit.reset_at - clock.now().timestamp())  # reset_at is rounded up to a whole second
+    return min(max(1, left), hit.limit.get_expiry())
