@@ -17,6 +17,7 @@ from leadapp.leads import models as _leads  # noqa: F401
 from leadapp.messages.providers import smtp
 from leadapp.ops import health, logs, sentry
 from leadapp.ops import models as _ops  # noqa: F401
+from leadapp.slowclients import BodyFirst
 
 
 def create_app(config: Settings | None = None) -> Flask:
@@ -26,7 +27,8 @@ def create_app(config: Settings | None = None) -> Flask:
     app.config.from_mapping(settings.for_flask())
     app.config["SQLALCHEMY_ENGINE_OPTIONS"] = database.engine_options(settings)
     hops = settings.trusted_proxy_hops
-    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
+    inner = BodyFirst(app.wsgi_app, settings)
+    app.wsgi_app = ProxyFix(inner, x_for=hops, x_proto=hops, x_host=hops)  # type: ignore[method-assign]
 
     logs.init_app(app)
     sentry.start(settings)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import Index, String, select
+from sqlalchemy import Index, String, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from leadapp.clock import DB_NOW, UtcDateTime
@@ -27,10 +27,29 @@ class AuditEvent(Model):
     """One thing that happened to one row. `facts` holds no personal data and no secrets."""
 
     __tablename__ = "audit_event"
-    __table_args__ = (Index("ix_audit_event_subject", "subject_kind", "subject_id", "id"),)
+    __table_args__ = (
+        Index("ix_audit_event_subject", "subject_id", "subject_kind", "id"),
+        Index("ix_audit_event_at", "at", "id"),
+        Index(
+            "ix_audit_event_actor",
+            "actor",
+            "at",
+            "id",
+            postgresql_where=text("actor <> 'system'"),
+            sqlite_where=text("actor <> 'system'"),
+        ),
+        Index(
+            "ix_audit_event_rare",
+            "subject_kind",
+            "at",
+            "id",
+            postgresql_where=text("subject_kind <> 'lead' AND subject_kind <> 'delivery'"),
+            sqlite_where=text("subject_kind <> 'lead' AND subject_kind <> 'delivery'"),
+        ),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    at: Mapped[datetime] = mapped_column(UtcDateTime, default=DB_NOW, index=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime, default=DB_NOW)
     subject_kind: Mapped[str] = mapped_column(String(40))
     subject_id: Mapped[str] = mapped_column(String(40))
     action: Mapped[str] = mapped_column(String(60))

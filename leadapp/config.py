@@ -72,6 +72,7 @@ class Settings(BaseSettings):
     sentry_dsn: SecretStr = setting(
         "App", "Sends errors to Sentry when set; no bodies, no personal data", SecretStr("")
     )
+    body_seconds: float = setting("App", "Seconds in which the body of a request has to arrive", 30.0)
     log_level: str = setting("App", "DEBUG, INFO, WARNING or ERROR", "INFO")
     metrics_token: SecretStr = setting("App", "Bearer token for figures that machines read", SecretStr(""))
 
@@ -100,6 +101,7 @@ class Settings(BaseSettings):
     max_files: int = setting("Leads", "Most files in one post", 10)
     ratelimit_enabled: bool = setting("Leads", "Limit posts for each address", True)
     ratelimit_posts: str = setting("Leads", "Posts to forms from one address", "100 per minute")
+    ratelimit_bytes: str = setting("Leads", "Bytes posted to forms from one address", "200000000 per hour")
 
     mail_backend: str = setting(
         "Mail",

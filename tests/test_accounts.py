@@ -236,3 +236,18 @@ def test_whoever_has_no_role_enters_nothing(app):
     desk.user.roles.clear()
     db.session.commit()
     assert desk.get("/admin/").status_code == 403
+
+
+def test_an_address_with_a_nul_is_refused_like_any_other(client, owner):
+    assert REFUSED in log_in(client, "a\x00b@shop.example").text
+
+
+def test_nothing_asks_for_the_password_once_more(app):
+    assert Desk(app).get("/account/verify").status_code == 404
+
+
+def test_a_stolen_session_cannot_guess_the_password(app_with):
+    desk = Desk(app_with(ratelimit_enabled=True))
+    fields = {"password": "wrong", "new_password": "x" * 12, "new_password_confirm": "x" * 12}
+    statuses = [desk.post("/account/change", **fields).status_code for _ in range(11)]
+    assert (set(statuses[:10]), statuses[10]) == ({200}, 429)

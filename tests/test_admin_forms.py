@@ -5,7 +5,7 @@ from sqlalchemy import select
 
 from leadapp.accounts.models import RoleName
 from leadapp.audit import AuditEvent
-from leadapp.deliveries.models import DeliveryState, Kind
+from leadapp.deliveries.models import DeliveryState, Destination, DestinationState, Kind, ManagedBy
 from leadapp.extensions import db
 from leadapp.leads.models import Form
 
@@ -133,3 +133,39 @@ def test_forms_are_not_deleted(desk):
     desk.post("/admin/forms/delete/", id=form.id)
     desk.post("/admin/forms/action/", action="delete", rowid=form.id)
     assert the_form() is not None
+
+
+def test_a_form_is_set_strict_and_shows_what_it_needs(desk):
+    form = add_form()
+    desk.post(
+        f"/admin/forms/edit/?id={form.id}", name="Contact", is_strict="y", required_fields="email\r\n\r\n budget "
+    )
+    assert (the_form().is_strict, the_form().required_fields) == (True, ["email", "budget"])
+    assert "needs email, budget" in desk.text(f"/admin/forms/details/?id={form.id}")
+
+
+def test_a_listed_address_for_copies_is_a_destination_that_the_form_sets(desk):
+    form = add_form()
+    url = f"/admin/forms/edit/?id={form.id}"
+    desk.post(url, name="Contact", cc_allowed="boss@shop.example")
+    row = db.session.scalars(select(Destination)).one()
+    assert (row.recipient, row.form_id, row.managed_by) == ("boss@shop.example", form.id, ManagedBy.FORM)
+    assert "when a post asks for it" in desk.text(f"/admin/forms/details/?id={form.id}")
+    assert "list of copies" in desk.text(f"/admin/destinations/details/?id={row.id}")
+    desk.post(url, name="Contact", cc_allowed="")
+    db.session.expire_all()
+    assert db.session.scalars(select(Destination)).one().state is DestinationState.DISABLED
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"cc_allowed": "nobody"}, "not one e-mail address"),
+        ({"cc_allowed": "\n".join(f"a{n}@b.example" for n in range(21))}, "At most 20 addresses"),
+        ({"required_fields": "x" * 201}, "at most 200 letters"),
+    ],
+)
+def test_a_bad_list_is_said_beside_the_field(desk, fields, words):
+    add_form()
+    assert words in desk.post("/admin/forms/new/", name="x", **fields).text
+    assert the_form().key == "contact"

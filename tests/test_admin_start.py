@@ -15,7 +15,7 @@ from leadapp.leads.models import LeadStatus
 from leadapp.ops.models import Heartbeat
 
 from .desk import Desk, browser
-from .factories import add_desk, add_destination, add_form, post_lead, the_row
+from .factories import add_desk, add_destination, add_form, post_lead, rows_of, the_row
 
 LISTS = ("leads", "needs-you", "forms", "destinations", "deliveries", "attempts", "audit", "queues")
 
@@ -80,7 +80,8 @@ def test_a_destination_that_is_tried_by_itself_is_a_notice(desk):
         row.paused_until = clock.now() + timedelta(minutes=8)
     page = desk.text("/admin/")
     assert "webhook is paused because 20 failures in a row. 1 row waits for it" in page
-    assert "needs you" not in re.sub(r"<nav.*?</nav>", "", page, flags=re.S).lower()
+    assert "Nothing needs you." in page
+    assert "1 lead needs you" not in page
 
 
 def test_a_destination_that_a_person_must_resume_needs_somebody(desk):
@@ -130,6 +131,52 @@ def test_leads_that_could_not_be_checked_are_listed(desk):
     with transaction():
         lead.status, lead.received_at = LeadStatus.RECEIVED, clock.now() - timedelta(hours=1)
     assert "Leads that could not be checked yet." in desk.text("/admin/needs-you/")
+
+
+# Thirty days
+def test_the_bars_show_thirty_days_with_a_table_for_those_who_hear(desk):
+    form = add_desk()[0]
+    sent, stuck, _, old = (post_lead(form) for _ in range(4))
+    spam = post_lead(form, _gotcha="x")
+    with transaction():
+        sent.status, stuck.status = LeadStatus.DELIVERED, LeadStatus.PERMANENTLY_FAILED
+        stuck.received_at = clock.now() - timedelta(days=29)
+        spam.received_at = old.received_at = clock.now() - timedelta(days=40)
+    page = desk.text("/admin/")
+    assert page.count('class="chart-day"') == 30
+    day = clock.now().date()
+    assert f"<title>{day.day} {day:%b}: 2 received, 1 delivered, 1 on the way</title>" in page
+    assert page.count("chart-needs-you-part") == 2  # the bar and the legend
+    assert f'<th scope="row">{day.day} {day:%b}</th><td>2</td><td>1</td><td>1</td><td>0</td><td>0</td>' in page
+    assert f"{form.name}</a></th><td>3</td><td>1</td><td>1</td><td>1</td><td>0</td>" in page
+
+
+def test_the_bars_of_an_empty_desk_are_flat(desk):
+    add_form()
+    page = desk.text("/admin/")
+    assert page.count('class="chart-day"') == 30
+    assert page.count("chart-sent-part") == 1
+
+
+def test_all_is_well_only_when_nothing_waits(desk):
+    lead = post_lead(add_desk()[0])
+    assert "Nothing needs you." in desk.text("/admin/")
+    with transaction():
+        for row in rows_of(lead):
+            row.state = DeliveryState.DELIVERED
+    assert "All leads are where they should be." in desk.text("/admin/")
+
+
+def test_a_repeat_says_so_and_links_to_the_first(desk):
+    form = add_desk()[0]
+    first, again = (post_lead(form, message="the same") for _ in range(2))
+    assert again.duplicate_of_id == first.id
+    link = f'<a href="/admin/leads/{first.id}"><span class="state state-muted">'
+    for url in ("/admin/", "/admin/leads/", f"/admin/leads/{again.id}"):
+        page = desk.text(url)
+        assert link in page, url
+        assert "repeats an earlier one" in page, url
+    assert "nobody was told a second time" in desk.text(f"/admin/leads/{again.id}")
 
 
 # Roles

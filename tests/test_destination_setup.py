@@ -111,7 +111,15 @@ def test_what_a_person_or_a_receiver_stopped_is_never_revived(
     assert set_up(zapier_webhook_url=URL)["ZAPIER_WEBHOOK_URL"].state is state
     set_up()
     back = set_up(zapier_webhook_url=URL)["ZAPIER_WEBHOOK_URL"]
-    assert (back.state, back.disabled_by) == (OFF, by)
+    assert (back.state, back.disabled_by, back.state_reason) == (state, by, "410")
+
+
+def test_a_paused_webhook_that_is_named_again_with_another_address_is_open(set_up: SetUp) -> None:
+    row = set_up(zapier_webhook_url=URL)["ZAPIER_WEBHOOK_URL"]
+    change(row, state=PAUSED, disabled_by=DisabledBy.RECEIVER, state_reason="refuses our token (401)")
+    set_up()
+    back = set_up(zapier_webhook_url="https://other.example/new")["ZAPIER_WEBHOOK_URL"]
+    assert (back.state, back.disabled_by, back.state_reason) == (ON, None, "")
 
 
 def test_a_new_address_of_the_webhook_replaces_the_old_one_in_place(set_up: SetUp) -> None:

@@ -346,3 +346,67 @@ def test_a_saved_lead_is_not_answered_with_retry_after(app_with):
     refused = client.post("/f/contact", data=ADA)
     assert refused.status_code == 429
     assert 0 < int(refused.headers["Retry-After"]) <= 60
+
+
+def test_two_people_with_the_same_words_are_two_leads(desk, client):
+    for address in ("alice@x.example", "bob@x.example"):
+        client.post("/f/contact", data={"_replyto": address, "message": "Please call me"})
+    first, second = db.session.scalars(select(Lead).order_by(Lead.id))
+    assert (second.email, second.duplicate_of_id) == ("bob@x.example", None)
+    assert len(rows_of(first)) == len(rows_of(second)) == 2
+
+
+def test_an_idempotency_key_with_another_sender_is_refused(desk, client):
+    headers = {**JSON, "Idempotency-Key": "abc"}
+    client.post("/f/contact", json={"_replyto": "alice@x.example", "message": "Hi"}, headers=headers)
+    other = client.post("/f/contact", json={"_replyto": "bob@x.example", "message": "Hi"}, headers=headers)
+    assert other.status_code == 422
+
+
+def test_long_idempotency_keys_are_told_apart(desk, client):
+    for end in ("p", "q"):
+        headers = {**JSON, "Idempotency-Key": "k" * 300 + end}
+        assert client.post("/f/contact", json={**ADA, "message": end}, headers=headers).status_code == 200
+    assert lead_count() == 2
+
+
+def test_a_lead_is_sent_although_the_same_words_were_spam_before(desk, client):
+    client.post("/f/contact", data={**ADA, "_gotcha": "x"})
+    client.post("/f/contact", data={**ADA, "_gotcha": ""})
+    _, second = db.session.scalars(select(Lead).order_by(Lead.id))
+    assert (second.duplicate_of_id, len(rows_of(second))) == (None, 2)
+
+
+def test_a_lead_is_sent_although_the_same_words_had_nowhere_to_go_before(app, client):
+    add_form()
+    client.post("/f/contact", data=ADA)
+    add_destination(Kind.EMAIL)
+    client.post("/f/contact", data=ADA)
+    _, second = db.session.scalars(select(Lead).order_by(Lead.id))
+    assert [row.kind for row in rows_of(second)] == [Kind.EMAIL]
+
+
+@pytest.mark.parametrize("hidden", ["https://s.example/?gclid=%00x", "https://s.example/?utm_source=%ED%A0%80"])
+def test_what_a_query_hides_behind_percents_is_cleaned(desk, client, hidden):
+    assert client.post("/f/contact", data={"name": "B"}, headers={"Referer": hidden}).status_code == 303
+    assert client.post("/f/contact", data={"name": "C", "page_url": hidden}).status_code == 303
+    for lead in db.session.scalars(select(Lead)):
+        assert "\x00" not in lead.gclid + lead.utm_source
+
+
+def test_a_lead_that_is_saved_is_answered_with_success_although_the_note_fails(desk, app, client, monkeypatch):
+    from sqlalchemy.exc import OperationalError
+
+    def away(*_args):
+        raise OperationalError("UPDATE", {}, Exception("gone"))
+
+    app.extensions["queue"].redis = BrokenRedis(RedisConnectionError("refused"))
+    monkeypatch.setattr("leadapp.deliveries.outbox.ring_failed", away)
+    assert client.post("/f/contact", json=ADA, headers=JSON).status_code == 200
+
+
+def test_eager_jobs_never_turn_a_saved_lead_into_an_error(app_with):
+    client = app_with(queue_eager=True).test_client()
+    add_form()
+    add_destination(Kind.WEBHOOK, "http://10.0.0.1/x")
+    assert client.post("/f/contact", json=ADA, headers=JSON).status_code == 200

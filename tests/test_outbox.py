@@ -505,3 +505,23 @@ def test_a_pause_that_raced_an_intake_holds_its_row_back(desk, hook):
     destinations.pause(destination(Kind.WEBHOOK).id, "", "owner@shop.example")
     jobs.send_lead_webhook(str(lead.id))
     assert (the_row(lead, Kind.WEBHOOK).state, hook.sent) == (S.PENDING, [])
+
+
+def test_a_late_failure_opens_no_destination_that_a_person_paused(desk, hook):
+    destinations.pause(destination(Kind.WEBHOOK).id, "", "owner@shop.example")
+    with transaction():
+        destinations.note(
+            [(destination(Kind.WEBHOOK).id, TemporaryError("busy", retry_after=timedelta(seconds=1)))], NOON
+        )
+    paused = destination(Kind.WEBHOOK)
+    assert (paused.state, paused.paused_until) == (DestinationState.PAUSED, None)
+
+
+def test_a_delivered_row_is_repeated_once_while_its_repeat_is_on_its_way(desk, hook):
+    lead = post_lead(desk)
+    work.run(WEBHOOK)
+    first = the_row(lead, Kind.WEBHOOK)
+    assert len(outbox.send_again([first.id], "owner@shop.example")) == 1
+    assert outbox.send_again([first.id], "owner@shop.example") == []
+    work.run(WEBHOOK)
+    assert len(outbox.send_again([first.id], "owner@shop.example")) == 1

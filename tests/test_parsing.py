@@ -5,7 +5,8 @@ import json
 import pytest
 
 from leadapp.errors import PayloadError
-from leadapp.leads.parsing import parse, without_files
+from leadapp.leads.multipart import without_files
+from leadapp.leads.parsing import parse
 from tests.conftest import make_settings
 
 FORM = "application/x-www-form-urlencoded"
@@ -70,7 +71,8 @@ def test_broken_json_says_where():
 
 
 def test_plain_text_is_read_by_lines():
-    assert payload("text/plain", b"name=Ada\r\nJust words") == {"name": "Ada", "message": "Just words"}
+    assert payload("text/plain", b"name=Ada\r\nmessage=Just\r\nwords\r\n") == {"name": "Ada", "message": "Just\nwords"}
+    assert payload("text/plain", b"Just words") == {"message": "Just words"}
 
 
 def test_the_bytes_of_files_are_left_out_of_the_raw_copy():

@@ -34,7 +34,7 @@ TOP_LEVEL = (
 LAYERS = (
     "errors clock config extensions",
     "signing audit columns database headers limits breaker",
-    "queue http network",
+    "queue http network slowclients",
     "messages",
     "files deliveries",
     "leads accounts",

@@ -58,7 +58,8 @@ def normal_address(email: str) -> str:
 
 def find(email: str) -> User | None:
     """The account of this address, however it is written."""
-    return db.session.scalar(select(User).where(func.lower(User.email) == email.strip().lower()))
+    written = email.replace("\x00", "").strip().lower()  # PostgreSQL takes no NUL
+    return db.session.scalar(select(User).where(func.lower(User.email) == written))
 
 
 def first_owner() -> User | None:

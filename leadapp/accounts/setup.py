@@ -1,9 +1,10 @@
 """Flask-Security with our settings: log in, log out, change the password; nothing else yet, and no mails."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from flask import Flask, Response, make_response, redirect, render_template, request, url_for
+from flask import Flask, Response, abort, make_response, redirect, render_template, request, url_for
 from flask_limiter import RequestLimit
 from flask_security import Security, SQLAlchemyUserDatastore
 
@@ -25,7 +26,11 @@ def init_app(app: Flask) -> None:
     # Sessions are the only way in: the library would also take a token from the address.
     app.login_manager._request_callback = None  # type: ignore[attr-defined]
     app.blueprints["security"].access = guard.PUBLIC  # type: ignore[attr-defined]
-    app.view_functions["security.login"] = _throttled(app.view_functions["security.login"])
+    app.view_functions["security.login"] = _throttled(app.view_functions["security.login"], _account)
+    app.view_functions["security.change_password"] = _throttled(
+        app.view_functions["security.change_password"], _own_account
+    )
+    app.view_functions["security.verify"] = _gone  # asks for the password once more; nothing of ours needs it
     app.before_request_funcs.setdefault("security", []).append(_drop_unsafe_next)
 
 
@@ -39,6 +44,7 @@ def _config(app: Flask) -> dict[str, Any]:
         "SECURITY_PASSWORD_LENGTH_MIN": SHORTEST_PASSWORD,
         "SECURITY_TRACKABLE": True,
         "SECURITY_CHANGEABLE": True,
+        "SECURITY_FRESHNESS": timedelta(minutes=-1),  # changing it asks for the password itself
         "SECURITY_REGISTERABLE": False,
         "SECURITY_RECOVERABLE": False,
         "SECURITY_SEND_REGISTER_EMAIL": False,
@@ -68,15 +74,25 @@ def _config(app: Flask) -> dict[str, Any]:
     }
 
 
-def _throttled(view: Any) -> Any:
+def _gone() -> Response:
+    abort(404)
+
+
+def _throttled(view: Any, account: Callable[[], str]) -> Any:
     """Ten tries a minute for each address, and ten for each account whatever the address."""
     by_address = limiter.limit(LOGIN_LIMIT, methods=["POST"], on_breach=_too_many)
-    by_account = limiter.limit(LOGIN_LIMIT, methods=["POST"], key_func=_account, on_breach=_too_many)
+    by_account = limiter.limit(LOGIN_LIMIT, methods=["POST"], key_func=account, on_breach=_too_many)
     return by_address(by_account(view))
 
 
 def _account() -> str:
     return "account:" + request.form.get("email", "").strip().lower()[:255]
+
+
+def _own_account() -> str:
+    """Whoever holds a stolen session may not guess the password behind it."""
+    someone = guard.person()
+    return f"own:{someone.id}" if someone else "own:nobody"
 
 
 def _too_many(_limit: RequestLimit) -> Response:

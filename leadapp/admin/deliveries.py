@@ -9,12 +9,12 @@ from flask_admin import expose
 from flask_admin.actions import action
 from markupsafe import Markup
 from sqlalchemy import select
-from sqlalchemy.orm import joinedload, undefer
+from sqlalchemy.orm import defer, joinedload, undefer
 
 from leadapp.accounts import guard
 from leadapp.admin import sending, showing
-from leadapp.admin.filters import Choice, ExactlyNumber, NumberChoice, Since, Until, named
-from leadapp.admin.listing import DeskView
+from leadapp.admin.filters import Choice, ExactlyNumber, NumberChoice, Since, Until, named, said
+from leadapp.admin.keyset import KeysetView
 from leadapp.deliveries import words
 from leadapp.deliveries.models import (
     Attempt,
@@ -59,7 +59,9 @@ class StateChoice(Choice):
     """A state, or a group of states that belong together."""
 
     def apply(self, query: Any, value: str, alias: Any = None) -> Any:
-        return query.filter(self.get_column(alias).in_(GROUPS.get(value) or (DeliveryState(value),)))
+        column = self.get_column(alias)
+        states = GROUPS.get(value) or (DeliveryState(value),)
+        return query.filter(column.in_([said(column, state) for state in states]))
 
 
 def destination_options() -> list[tuple[str, str]]:
@@ -104,7 +106,7 @@ def _lead(_view: Any, _context: Any, row: Delivery, _name: str) -> Markup:
     return Markup('<a class="breakable" href="{}">{}</a>').format(address, name)
 
 
-class DeliveryView(DeskView):
+class DeliveryView(KeysetView):
     """Everything that goes out."""
 
     access = guard.STAFF
@@ -114,8 +116,7 @@ class DeliveryView(DeskView):
     empty_words = "Each lead adds one row here for every destination: a mail, a webhook, a record in a CRM."
     column_list = ("created_at", "lead_id", "destination", "state", "attempts", "last_status_code")
     column_labels = {"lead_id": "Lead", "created_at": "Planned", "attempts": "Tries", "last_status_code": "Answer"}
-    column_sortable_list = ("created_at", "attempts")
-    column_default_sort = [("created_at", True), ("id", True)]
+    cursor_columns = (Delivery.created_at, Delivery.id)
     column_formatters = {"created_at": _when, "lead_id": _lead, "destination": _destination, "state": _state}
     column_filters = (
         StateChoice(
@@ -209,7 +210,8 @@ def _attempt_link(_view: Any, _context: Any, row: Attempt, _name: str) -> Markup
     )
 
 
-def _outcome(_view: Any, _context: Any, row: Attempt, _name: str) -> Markup | str:
+def outcome_badge(row: Attempt) -> Markup:
+    """How one try ended, as shape, word and colour."""
     if row.outcome is None:
         return showing.badge(words.Words("being sent", words.WAITING, "wait"))
     good = row.outcome is AttemptOutcome.DELIVERED
@@ -219,11 +221,15 @@ def _outcome(_view: Any, _context: Any, row: Attempt, _name: str) -> Markup | st
     return showing.badge(words.Words(OUTCOME_WORDS[row.outcome], shape, tone))
 
 
+def _outcome(_view: Any, _context: Any, row: Attempt, _name: str) -> Markup:
+    return outcome_badge(row)
+
+
 def _took(_view: Any, _context: Any, row: Attempt, _name: str) -> str:
     return "" if row.duration_ms is None else f"{row.duration_ms:,} ms"
 
 
-class AttemptView(DeskView):
+class AttemptView(KeysetView):
     """Every single try."""
 
     access = guard.SENDERS
@@ -240,8 +246,7 @@ class AttemptView(DeskView):
         "status_code": "Answer",
         "duration_ms": "Took",
     }
-    column_sortable_list = ("started_at", "duration_ms")
-    column_default_sort = ("id", True)
+    cursor_columns = (Attempt.started_at, Attempt.id)
     column_formatters = {"started_at": _when, "delivery": _attempt_link, "outcome": _outcome, "duration_ms": _took}
     column_filters = (
         Choice(Attempt.outcome, "Outcome", named(AttemptOutcome, OUTCOME_WORDS)),
@@ -251,4 +256,8 @@ class AttemptView(DeskView):
     link_column = -1
 
     def get_query(self) -> Any:
-        return db.session.query(Attempt).options(joinedload(Attempt.delivery).joinedload(Delivery.destination))
+        """Without the answers, which may be long; the page of the delivery has them."""
+        to = joinedload(Attempt.delivery, innerjoin=True)
+        return db.session.query(Attempt).options(
+            defer(Attempt.answer), to.load_only(Delivery.id), to.joinedload(Delivery.destination)
+        )

@@ -1,5 +1,6 @@
 """Destinations: where leads go, their secrets (shown once), and pausing, resuming, switching off."""
 
+from datetime import datetime
 from typing import Any
 
 from flask import abort, flash, redirect, request, url_for
@@ -13,17 +14,20 @@ from leadapp import audit
 from leadapp.accounts import guard
 from leadapp.admin import showing
 from leadapp.admin.causes import WAITING
+from leadapp.admin.deliveries import outcome_badge
 from leadapp.admin.fields import clean, mail_address_problem, web_address_problem
 from leadapp.admin.leads import form_options
 from leadapp.admin.listing import DeskForm, DeskView
 from leadapp.config import settings
 from leadapp.database import transaction
 from leadapp.deliveries import destinations, words
-from leadapp.deliveries.models import Delivery, Destination, DestinationState, Kind, ManagedBy
+from leadapp.deliveries.models import Attempt, Delivery, Destination, DestinationState, Kind, ManagedBy
 from leadapp.extensions import db
+from leadapp.leads import trial
 from leadapp.signing import new_secret
 
 EVERY_FORM = "every"
+ATTEMPTS = 20
 OFFERED = (Kind.EMAIL, Kind.WEBHOOK)
 
 
@@ -162,7 +166,21 @@ class DestinationView(DeskView):
             variable=owner_of(row),
             has_secret=db.session.scalar(select(Destination.secret).where(Destination.id == row.id)) is not None,
             may_rotate=may_rotate(row),
+            last_success=last_success(row),
+            attempts=latest_attempts(row),
+            outcome_badge=outcome_badge,
         )
+
+    @expose("/test/", methods=("POST",))
+    def test(self) -> Any:
+        """A test lead that goes here and nowhere else; then its page, where one sees it go."""
+        row = self._posted()
+        lead_id = trial.to(row, guard.actor())
+        if lead_id is None:
+            flash(f"{row.name} takes no leads now. Resume it, then send a test.", "info")
+            return self._back(row)
+        flash(f"A test lead is on its way to {row.name}, and to nobody else.", "success")
+        return redirect(url_for("leads.page", lead_id=lead_id), 303)
 
     @expose("/pause/", methods=("POST",))
     def pause(self) -> Any:
@@ -211,8 +229,24 @@ class DestinationView(DeskView):
         return redirect(target, 303)
 
 
+def last_success(row: Destination) -> datetime | None:
+    """When something last arrived there."""
+    query = select(Delivery.sent_at).where(Delivery.destination_id == row.id, Delivery.sent_at.is_not(None))
+    return db.session.scalar(query.order_by(Delivery.created_at.desc(), Delivery.id.desc()).limit(1))
+
+
+def latest_attempts(row: Destination) -> list[Attempt]:
+    """The tries of its newest deliveries, newest first."""
+    newest = select(Delivery.id).where(Delivery.destination_id == row.id)
+    newest = newest.order_by(Delivery.created_at.desc(), Delivery.id.desc()).limit(ATTEMPTS)
+    query = select(Attempt).where(Attempt.delivery_id.in_(list(db.session.scalars(newest))))
+    return list(db.session.scalars(query.order_by(Attempt.started_at.desc(), Attempt.id.desc()).limit(ATTEMPTS)))
+
+
 def owner_of(row: Destination) -> str:
-    """The environment variable that owns this row; "" when a person does."""
+    """The environment variable, or the list of its form, that owns this row; "" when a person does."""
+    if row.managed_by is ManagedBy.FORM:
+        return "its form's list of copies"
     if row.managed_by is not ManagedBy.ENV:
         return ""
     return (row.env_key or "").split(":")[0].split("=")[0].strip() or _guessed(row)

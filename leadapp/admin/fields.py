@@ -5,6 +5,8 @@ from urllib.parse import urlsplit
 
 from wtforms import TextAreaField, ValidationError
 
+from leadapp.leads.copies import MOST_COPIES
+
 
 class LinesField(TextAreaField):  # type: ignore[misc]
     """A list of texts, one a line."""
@@ -50,6 +52,21 @@ def check_origins(_form: Any, field: Any) -> None:
         parts = urlsplit(line) if not web_address_problem(line) else None
         if parts is None or parts.path not in ("", "/") or parts.query or parts.fragment:
             raise ValidationError(f"“{line}” is not a site. Write it like https://www.example.com")
+
+
+def check_required_fields(_form: Any, field: Any) -> None:
+    """Names of fields, not a novel."""
+    if len(field.data) > 100 or any(len(line) > 200 for line in field.data):
+        raise ValidationError("At most 100 names of at most 200 letters each.")
+
+
+def check_copies(_form: Any, field: Any) -> None:
+    """Each line is one e-mail address, and not more of them than a form may copy to."""
+    for line in field.data:
+        if problem := mail_address_problem(line):
+            raise ValidationError(f"“{line}”: {problem}")
+    if len(field.data) > MOST_COPIES:
+        raise ValidationError(f"At most {MOST_COPIES} addresses.")
 
 
 def mail_address_problem(text: str) -> str:

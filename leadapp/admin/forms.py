@@ -5,7 +5,7 @@ import secrets
 from typing import Any
 from uuid import UUID
 
-from flask import flash, redirect, request, url_for
+from flask import abort, flash, redirect, request, url_for
 from flask_admin import expose
 from markupsafe import Markup
 from sqlalchemy import or_, select
@@ -14,18 +14,28 @@ from wtforms.validators import DataRequired, Length, Optional
 
 from leadapp import audit
 from leadapp.accounts import guard
-from leadapp.admin import showing
-from leadapp.admin.fields import LinesField, check_origins, check_web_address, clean
+from leadapp.admin import migrating, showing
+from leadapp.admin.fields import (
+    LinesField,
+    check_copies,
+    check_origins,
+    check_required_fields,
+    check_web_address,
+    clean,
+)
 from leadapp.admin.listing import DeskForm, DeskView
+from leadapp.admin.snippets import snippets
 from leadapp.database import transaction
 from leadapp.deliveries import outbox, words
 from leadapp.deliveries.models import Delivery, DeliveryState, Destination, HeldReason
 from leadapp.extensions import db
+from leadapp.leads import copies, trial
 from leadapp.leads.models import Form, Lead
 from leadapp.leads.snippet import form_address, html_snippet
 
 KEY = re.compile(r"[a-z0-9][a-z0-9_-]{1,63}")
 RELEASED_AT_ONCE = 500
+LATEST = 10
 
 
 class FormForm(DeskForm):
@@ -66,6 +76,17 @@ class FormForm(DeskForm):
         filters=[clean],
         description="A hidden field that only robots fill in. The field _gotcha always is one.",
     )
+    is_strict = BooleanField("Strict: refuse what lacks a needed field or has no real e-mail address; it is not kept")
+    required_fields = LinesField(
+        "Needed fields",
+        [check_required_fields],
+        description="For a strict form. One a line, as the form names them; or email, name, phone, message.",
+    )
+    cc_allowed = LinesField(
+        "Copies",
+        [check_copies],
+        description="Addresses that the form may ask copies for (_cc, _bcc, ccemail), one a line. Others get none.",
+    )
     is_paused = BooleanField("Paused: keep the leads, tell nobody until it is switched on again")
 
     def validate_key(self, field: Any) -> None:
@@ -92,6 +113,7 @@ class FormView(DeskView):
 
     access = guard.DESK
     title = "Forms"
+    list_template = "admin/forms.html"
     intro = "Each form has its own address. Paste its snippet into a page, or post to the address from anything."
     create_words = "New form"
     empty_title = "No forms yet"
@@ -132,6 +154,7 @@ class FormView(DeskView):
             db.session.add(row)
             db.session.flush()
             audit.record(row, "form made", guard.actor(), key=row.key)
+        copies.keep_destinations(row, guard.actor())
         return row
 
     def update_model(self, form: FormForm, model: Form) -> bool:
@@ -145,6 +168,7 @@ class FormView(DeskView):
             changed = sorted(name for name, value in before.items() if getattr(model, name, None) != value)
             if changed:
                 audit.record(model, "form changed", guard.actor(), changed=changed)
+        copies.keep_destinations(model, guard.actor())
         if was_paused and not model.is_paused:
             released = release(model)
             if released:
@@ -162,11 +186,30 @@ class FormView(DeskView):
             "admin/form.html",
             row=row,
             address=form_address(row),
-            snippet_html=html_snippet(row),
+            snippets=snippets(form_address(row), html_snippet(row)),
+            latest=trial.latest(row, LATEST),
             destinations=list(db.session.scalars(query.order_by(Destination.kind, Destination.name))),
             has_leads=_has_leads(row),
             here=request.full_path,
         )
+
+    @expose("/test/", methods=("POST",))
+    def test(self) -> Any:
+        """A test lead of this form, which really goes out; then its page, where one sees it go."""
+        row = self.get_one(request.form.get("id", "")) or abort(404)
+        lead_id = trial.through(row)
+        flash("A test lead is on its way to every destination of this form.", "success")
+        return redirect(url_for("leads.page", lead_id=lead_id), 303)
+
+    @expose("/migrate", methods=("GET", "POST"))
+    def migrate(self) -> Any:
+        """Paste a form, see what will be found, take the changed one. Nothing is stored."""
+        pasted = request.form.get("html", "")
+        forms = list(db.session.scalars(select(Form).order_by(Form.name, Form.id)))
+        chosen = next((form for form in forms if str(form.id) == request.values.get("form")), None)
+        chosen = chosen or next(iter(forms), None)
+        plan = migrating.plan(pasted, form_address(chosen), chosen.honeypot) if chosen and pasted.strip() else None
+        return self.render("admin/migrate.html", forms=forms, chosen=chosen, pasted=pasted, plan=plan)
 
     @expose("/pause/", methods=("POST",))
     def pause(self) -> Any:

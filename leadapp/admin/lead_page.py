@@ -44,6 +44,9 @@ ACTIONS = {
     "cancelled": "{actor} called it off",
     "released": "{actor} let it go on ({reason})",
     "sent once more": "{actor} send it once more: {reason}",
+    "held": "{actor} put it on hold ({reason})",
+    "not spam": "{actor} said it is no spam",
+    "spam": "{actor} said it is spam",
     "status": "now: {now}",
     "read": "checked, {tries} more tries were needed",
 }
@@ -113,6 +116,8 @@ def _raw(lead_id: UUID) -> dict[str, Any]:
 def summary(lead: Lead, rows: Sequence[Delivery]) -> str:
     """`Sent to you and to the CRM; Zapier failed twice, next try in 4 minutes.`"""
     opening = f"Kept as suspected spam ({lead.spam_reason or 'it looked like it'}). " if lead.is_spam else ""
+    if not rows and lead.duplicate_of_id:
+        return f"{opening}Saved. It repeats an earlier one, which was passed on, so nobody was told a second time."
     if not rows:
         return f"{opening}Saved. No destination is set up, so nobody was told."
     now = clock.now()

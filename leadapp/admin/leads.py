@@ -12,9 +12,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload, load_only, undefer
 
 from leadapp.accounts import guard
-from leadapp.admin import lead_page, sending, showing
-from leadapp.admin.filters import Choice, NumberChoice, Since, Until, YesNo, named
-from leadapp.admin.listing import DeskView
+from leadapp.admin import finding, lead_page, sending, showing, sorting
+from leadapp.admin.filters import Choice, Folder, NumberChoice, Since, Until, YesNo, named, said
+from leadapp.admin.keyset import KeysetView
 from leadapp.deliveries.models import Delivery, DeliveryState
 from leadapp.extensions import db
 from leadapp.files.models import Document
@@ -25,6 +25,8 @@ STATUS_WORDS = {status: words.text for status, words in showing.LEAD_WORDS.items
 INTEGRATION_WORDS = {status: words.text for status, words in showing.INTEGRATION_WORDS.items()}
 # Types that a browser opens by itself run scripts in our name; only these are named, all are downloads.
 PLAIN_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp", "application/pdf", "text/plain", "application/zip")
+SPAM_FILTER = "flt2_spam_is"
+FOLDERS = {"": "Leads", "yes": "Spam", "all": "Everything"}
 STUCK = (DeliveryState.FAILED, DeliveryState.PERMANENTLY_FAILED, DeliveryState.UNKNOWN)
 
 
@@ -42,14 +44,14 @@ def _name(_view: Any, _context: Any, row: Lead, _name: str) -> Markup:
 
 
 def _status(_view: Any, _context: Any, row: Lead, _name: str) -> Markup:
-    return showing.badge(showing.lead_words(row))
+    return showing.lead_state(row)
 
 
 def _integration(_view: Any, _context: Any, row: Lead, name: str) -> Markup:
     return showing.badge(showing.INTEGRATION_WORDS[getattr(row, name)])
 
 
-class LeadView(DeskView):
+class LeadView(KeysetView):
     """Every enquiry, newest first."""
 
     access = guard.READERS
@@ -67,8 +69,7 @@ class LeadView(DeskView):
         "crm_status": "CRM",
     }
     column_searchable_list = ("name", "email", "phone", "message")
-    column_sortable_list = ("received_at", "name", "email", "status")
-    column_default_sort = [("received_at", True), ("id", True)]
+    cursor_columns = (Lead.received_at, Lead.id)
     column_formatters = {
         "received_at": _when,
         "name": _name,
@@ -80,7 +81,7 @@ class LeadView(DeskView):
     column_filters = (
         Choice(Lead.status, "Where it stands", named(LeadStatus, STATUS_WORDS)),
         NumberChoice(Lead.form_id, "Form", form_options),
-        YesNo(Lead.is_spam, "Spam", "only spam", "without spam"),
+        Folder(Lead.is_spam, "Spam"),
         YesNo(Lead.is_test, "Test", "only tests", "without tests"),
         Choice(Lead.email_status, "Mail", named(IntegrationStatus, INTEGRATION_WORDS)),
         Choice(Lead.webhook_status, "Webhook", named(IntegrationStatus, INTEGRATION_WORDS)),
@@ -120,14 +121,39 @@ class LeadView(DeskView):
         Lead.status,
         Lead.is_spam,
         Lead.is_test,
+        Lead.duplicate_of_id,
         Lead.email_status,
         Lead.webhook_status,
         Lead.crm_status,
     )
 
     def get_query(self) -> Any:
-        options = (joinedload(Lead.form),) if self._is_export() else (self.light, joinedload(Lead.form))
-        return db.session.query(Lead).options(*options)
+        form = joinedload(Lead.form, innerjoin=True)
+        options = (form,) if self._is_export() else (self.light, form)
+        query = db.session.query(Lead).options(*options)
+        # Spam lies in a folder of its own; whoever opens no folder stands before the others.
+        return query if self.folder() else query.filter(Lead.is_spam == said(Lead.is_spam, False))
+
+    def searched(self, query: Any, words: str) -> Any:
+        return finding.narrow(query, words)
+
+    def folder(self) -> str:
+        """Which of FOLDERS is open."""
+        chosen = request.args.get(SPAM_FILTER, "")
+        return chosen if chosen in FOLDERS else ""
+
+    def tabs(self) -> list[dict[str, Any]]:
+        """The folders; search and the other filters go along."""
+        given = request.args.items()
+        kept = {key: value for key, value in given if value and (key == "search" or key.startswith("flt"))}
+        return [
+            {
+                "label": label,
+                "url": self.get_url(".index_view", **{**kept, SPAM_FILTER: key or None}),
+                "is_here": key == self.folder(),
+            }
+            for key, label in FOLDERS.items()
+        ]
 
     def _is_export(self) -> bool:
         return request.endpoint == "leads.export"
@@ -153,7 +179,9 @@ class LeadView(DeskView):
         return html_snippet(form) if form else ""
 
     def is_action_allowed(self, name: str) -> bool:
-        return name == "again" and guard.may(guard.DESK)
+        """What fits the folder: nobody sends spam again, or calls it spam twice."""
+        fits = {"yes": ("not-spam",), "": ("again", "spam"), "all": ("again", "spam", "not-spam")}
+        return guard.may(guard.DESK) and name in fits[self.folder() if request.method == "GET" else "all"]
 
     @action("again", "Send again")
     def act_again(self, ids: list[str]) -> Any:
@@ -165,6 +193,20 @@ class LeadView(DeskView):
         flash("Nothing to send again: all of these leads were sent, or are on their way.", "info")
         return None
 
+    @action("not-spam", "Not spam")
+    def act_not_spam(self, ids: list[str]) -> Any:
+        return sorting.answer(self, sorting.VERDICTS["not-spam"], sending.uuids(ids))
+
+    @action("spam", "This is spam")
+    def act_spam(self, ids: list[str]) -> Any:
+        return sorting.answer(self, sorting.VERDICTS["spam"], sending.uuids(ids))
+
+    @expose("/sort/<verb>", methods=("POST",))
+    def sort(self, verb: str) -> Any:
+        """The button on a lead's page, and what the confirmation page posts to."""
+        verdict = sorting.VERDICTS.get(verb) or abort(404)
+        return sorting.answer(self, verdict, sending.uuids(request.form.getlist("rowid")))
+
     @expose("/details/")
     def details_view(self) -> Any:
         key = self.typed_key(request.args.get("id", "")) or abort(404)
@@ -173,7 +215,7 @@ class LeadView(DeskView):
     @expose("/<uuid:lead_id>")
     def page(self, lead_id: UUID) -> Any:
         lead = db.session.get(Lead, lead_id, options=[joinedload(Lead.form)]) or abort(404)
-        return self.render("admin/lead.html", here=request.path, **lead_page.of(lead))
+        return self.render("admin/lead.html", here=request.path, verdict=sorting.offered(lead), **lead_page.of(lead))
 
     @expose("/<uuid:lead_id>/raw")
     def raw(self, lead_id: UUID) -> Any:

@@ -1,26 +1,16 @@
 """The list, form and details page that every admin view builds on: our templates, our CSRF token, no COUNT."""
 
-import csv
-import io
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from flask import Response, abort, flash, request, stream_with_context
-from flask_admin import expose
+from flask import abort, flash, request
 from flask_admin.contrib.sqla import ModelView
 from flask_admin.form import BaseForm, SecureForm
 from flask_wtf import FlaskForm
 from sqlalchemy import inspect
 
-from leadapp import clock
-from leadapp.accounts import guard
-from leadapp.admin.export import safe_cell
 from leadapp.admin.guard import Guarded
 from leadapp.extensions import Model, db
-
-EXPORT_ROWS = 50_000
-EXPORT_SLICE = 500
 
 
 class DeskForm(SecureForm):  # type: ignore[misc]
@@ -123,49 +113,8 @@ class DeskView(Guarded, ModelView):  # type: ignore[misc]
         """The row that `?id=` names, or a 404."""
         return self.get_one(request.args.get("id", "")) or abort(404)
 
-    # Export: streamed in slices, never all rows in memory
-    @expose("/export/<export_type>/")
-    def export(self, export_type: str) -> Any:
-        if export_type != "csv" or not self.export_columns:
-            abort(404)
-        if not self.may_export():
-            return guard.refuse()
-        name = f"{self.endpoint}-{clock.now():%Y-%m-%d}.csv"
-        return Response(
-            stream_with_context(self._csv_lines()),
-            headers={"Content-Disposition": f"attachment; filename={name}"},
-            content_type="text/csv; charset=utf-8",
-        )
-
     def may_export(self) -> bool:
         return False
 
-    def _csv_lines(self) -> Iterator[str]:
-        yield "\ufeff" + _csv_line([title for _, title in self.export_columns])  # Excel reads UTF-8 by this mark
-        for at in range(0, EXPORT_ROWS, EXPORT_SLICE):
-            rows = self._slice(at // EXPORT_SLICE)
-            for row in rows:
-                yield _csv_line([safe_cell(self.export_value(row, name)) for name, _ in self.export_columns])
-            if len(rows) < EXPORT_SLICE:
-                return
-            db.session.expunge_all()
-
-    def _slice(self, number: int) -> list[Any]:
-        view_args = self._get_list_extra_args()
-        column = self._get_column_by_idx(view_args.sort)
-        name = column[0] if column else None
-        found = super().get_list(
-            number, name, view_args.sort_desc, view_args.search, view_args.filters, page_size=EXPORT_SLICE
-        )
-        rows: list[Any] = found[1]
-        return rows
-
     def export_value(self, row: Any, name: str) -> object:
-        value = getattr(row, name)
-        return value.strftime("%Y-%m-%d %H:%M:%S") if hasattr(value, "strftime") else value
-
-
-def _csv_line(cells: list[str]) -> str:
-    line = io.StringIO()
-    csv.writer(line).writerow(cells)
-    return line.getvalue()
+        return getattr(row, name)

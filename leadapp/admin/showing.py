@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from flask import Flask
+from flask import Flask, url_for
 from markupsafe import Markup, escape
 
 from leadapp import clock
@@ -42,6 +42,7 @@ def init_app(app: Flask) -> None:
         exact=exact,
         clock_time=clock_time,
         badge=badge,
+        lead_state=lead_state,
         mailto=mailto,
         tel=tel,
         web_link=web_link,
@@ -97,9 +98,19 @@ def lead_words(lead: Any) -> Words:
     """The status of a lead; spam says so first."""
     if lead.is_spam:
         return Words("kept as spam", ON_HOLD, "hold")
+    if lead.duplicate_of_id and _has_nothing_to_send(lead):
+        return Words("repeats an earlier one", NOTHING, "muted")
     if lead.status is LeadStatus.DELIVERED and _has_nothing_to_send(lead):
         return Words("saved, nobody to tell", SENT, "good")
     return LEAD_WORDS[lead.status]
+
+
+def lead_state(lead: Any) -> Markup:
+    """The badge of a lead; that of a repeat leads to the first one."""
+    shown = badge(lead_words(lead))
+    if lead.is_spam or not (lead.duplicate_of_id and _has_nothing_to_send(lead)):
+        return shown
+    return Markup('<a href="{}">{}</a>').format(url_for("leads.page", lead_id=lead.duplicate_of_id), shown)
 
 
 def _has_nothing_to_send(lead: Any) -> bool:

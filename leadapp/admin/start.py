@@ -4,15 +4,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from flask import url_for
 from flask_admin import AdminIndexView, BaseView, expose
 from sqlalchemy import func, select
 from sqlalchemy.orm import joinedload
 
 from leadapp import clock, queue
 from leadapp.accounts import guard
+from leadapp.admin import figures
 from leadapp.admin.causes import causes
 from leadapp.admin.deliveries import GROUPS, listed
 from leadapp.admin.destinations import stopped
+from leadapp.admin.filters import said
 from leadapp.admin.guard import Guarded
 from leadapp.admin.leads import LeadView
 from leadapp.config import settings
@@ -70,9 +73,11 @@ class StartView(Guarded, AdminIndexView):  # type: ignore[misc]
             today=today(),
             waiting=waiting,
             waiting_url=listed("waiting"),
+            spam_url=url_for("leads.index_view", flt2_spam_is="yes"),
             latest=latest() if guard.may(guard.READERS) else None,
             signs=signs(waiting),
             notices=notices(),
+            figures=figures.last_days(),
             stopped=stopped(),
             may_change=guard.may(guard.DESK),
         )
@@ -123,7 +128,7 @@ def waiting_now() -> Waiting:
 
 
 def latest() -> list[Lead]:
-    query = select(Lead).options(LeadView.light, joinedload(Lead.form))
+    query = select(Lead).options(LeadView.light, joinedload(Lead.form)).where(Lead.is_spam == said(Lead.is_spam, False))
     return list(db.session.scalars(query.order_by(Lead.received_at.desc(), Lead.id.desc()).limit(LATEST)))
 
 

@@ -26,6 +26,8 @@ from leadapp.deliveries.models import (
 from leadapp.errors import DeliveryError, DestinationError, NotSentError, TemporaryError
 from leadapp.extensions import db
 
+RELEASED_AT_ONCE = 1_000  # SQLite takes only so many bound values
+
 Taught = Receipt | DeliveryError | None
 
 
@@ -106,8 +108,9 @@ def _refused(row: Destination, error: DestinationError, moment: datetime) -> Non
 def _fail(row: Destination, error: TemporaryError, moment: datetime) -> None:
     row.failures_in_a_row += 1
     row.failing_since = row.failing_since or moment
-    if row.state is DestinationState.PAUSED and row.paused_until is not None:
-        row.paused_until = moment + timedelta(seconds=settings().trial_seconds)
+    if row.state is DestinationState.PAUSED:
+        if row.paused_until is not None:  # a trial failed; what waits for a person has no end and gets none here
+            row.paused_until = moment + timedelta(seconds=settings().trial_seconds)
         return
     if error.retry_after is not None:
         row.paused_until = moment + error.retry_after
@@ -128,19 +131,25 @@ def _change(row: Destination, state: DestinationState, reason: str, moment: date
 
 def _release_waiting(destination_id: int, moment: datetime) -> None:
     """What waited for this destination is due at once, with all its tries; the sweeper rings it."""
-    waiting = Delivery.destination_id == destination_id, Delivery.state.in_(before(DeliveryState.SENDING))
-    locked = select(Delivery.id).where(*waiting).order_by(Delivery.id).with_for_update(key_share=True)
-    db.session.execute(locked)
-    db.session.execute(
-        update(Delivery)
-        .where(*waiting)
-        .values(
-            next_attempt_at=moment,
-            enqueued_at=None,
-            tries=case((Delivery.state == DeliveryState.FAILED, 0), else_=Delivery.tries),
-        )
-        .execution_options(synchronize_session=False)
+    waiting = (
+        select(Delivery.id)
+        .where(Delivery.destination_id == destination_id, Delivery.state.in_(before(DeliveryState.SENDING)))
+        .order_by(Delivery.id)
+        .with_for_update(key_share=True)
     )
+    # By the ids that are locked, not by the condition again: rows that became due since are not ours to touch.
+    ids = db.session.scalars(waiting).all()
+    for start in range(0, len(ids), RELEASED_AT_ONCE):
+        db.session.execute(
+            update(Delivery)
+            .where(Delivery.id.in_(ids[start : start + RELEASED_AT_ONCE]))
+            .values(
+                next_attempt_at=moment,
+                enqueued_at=None,
+                tries=case((Delivery.state == DeliveryState.FAILED, 0), else_=Delivery.tries),
+            )
+            .execution_options(synchronize_session=False)
+        )
 
 
 def pause(destination_id: int, reason: str, actor: str) -> None:

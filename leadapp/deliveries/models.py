@@ -86,8 +86,11 @@ class DisabledBy(StrEnum):
 
 
 class ManagedBy(StrEnum):
+    """Where a destination is set: by a variable, by a person, or by its form's list of copies."""
+
     ENV = "env"
     ADMIN = "admin"
+    FORM = "form"
 
 
 class AttemptOutcome(StrEnum):
@@ -105,7 +108,7 @@ class Destination(Model):
     """A place that leads of one form (or of every form) are sent to.
 
     `settings` holds `{"to": address}` for e-mail and `{"url": address}` for webhook and crm. `env_key` names the
-    environment variable (and address) that owns the row.
+    environment variable (and address) that owns the row, or the form whose list of copies does.
     """
 
     __tablename__ = "destination"
@@ -136,6 +139,13 @@ class Destination(Model):
         return str(self.settings.get("to") or self.settings.get("url") or "")
 
 
+LISTED = {
+    "underway": "state IN ('pending', 'sending', 'failed', 'held')",
+    "needs_you": "state IN ('permanently_failed', 'unknown')",
+    "cancelled": "state = 'cancelled'",
+}
+
+
 class Delivery(Model):
     """One thing that must go out, with its frozen payload; states.md is its protocol.
 
@@ -159,6 +169,22 @@ class Delivery(Model):
         ),
         Index("ix_delivery_destination_state", "destination_id", "state"),
         Index("ix_delivery_state_changed", "state", "changed_at"),
+        # The admin's list, newest first, and its filters; states that are rare have an index of their own
+        Index("ix_delivery_created", "created_at", "id"),
+        Index("ix_delivery_destination", "destination_id", "created_at", "id"),
+        Index("ix_delivery_kind", "kind", "created_at", "id"),
+        *(
+            Index(f"ix_delivery_{name}", "created_at", "id", postgresql_where=text(where), sqlite_where=text(where))
+            for name, where in LISTED.items()
+        ),
+        Index(
+            "ix_delivery_answer",
+            "last_status_code",
+            "created_at",
+            "id",
+            postgresql_where=text("last_status_code IS NOT NULL"),
+            sqlite_where=text("last_status_code IS NOT NULL"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=new_id)
@@ -205,7 +231,11 @@ class Attempt(Model):
     """One claim of a delivery and how it ended; written before the network call, completed after it."""
 
     __tablename__ = "attempt"
-    __table_args__ = (Index("ix_attempt_delivery", "delivery_id", "fence", unique=True),)
+    __table_args__ = (
+        Index("ix_attempt_delivery", "delivery_id", "fence", unique=True),
+        Index("ix_attempt_started", "started_at", "id"),
+        Index("ix_attempt_outcome", "outcome", "started_at", "id"),
+    )
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     delivery_id: Mapped[UUID] = mapped_column(ForeignKey("delivery.id", ondelete="CASCADE"))

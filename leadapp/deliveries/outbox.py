@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from leadapp.audit import record
 from leadapp.clock import db_now
@@ -158,6 +158,7 @@ def send_again(ids: Sequence[UUID], actor: str) -> list[UUID]:
     """
     with transaction():
         rows, moment = lock(ids)
+        _one_repeat_at_a_time(row.destination_id for row in rows.values() if row.state is DeliveryState.DELIVERED)
         due = [again for row in rows.values() if (again := _again(row, moment, actor))]
         changed(due)
         due_ids = [row.id for row in due]
@@ -179,13 +180,20 @@ def _again(row: Delivery, moment: datetime, actor: str) -> Delivery | None:
     return row
 
 
-def _repeat(row: Delivery, moment: datetime, actor: str) -> Delivery:
-    earlier = (
-        select(func.count())
-        .select_from(Delivery)
-        .where(Delivery.lead_id == row.lead_id, Delivery.destination_id == row.destination_id)
-    )
-    count = db.session.scalar(earlier) or 1
+def _one_repeat_at_a_time(destination_ids: Iterable[int]) -> None:
+    """Two people who press at once are counted one after the other (SQLite: its write lock does that)."""
+    wanted = sorted(set(destination_ids))
+    if wanted:
+        query = select(Destination.id).where(Destination.id.in_(wanted)).order_by(Destination.id)
+        db.session.execute(query.with_for_update(key_share=True))
+
+
+def _repeat(row: Delivery, moment: datetime, actor: str) -> Delivery | None:
+    """A new row, unless one of this lead for this destination is still on its way."""
+    same = (Delivery.lead_id == row.lead_id, Delivery.destination_id == row.destination_id)
+    states = db.session.scalars(select(Delivery.state).where(*same)).all()
+    if set(states) - {DeliveryState.DELIVERED, DeliveryState.CANCELLED}:
+        return None
     copy = Delivery(
         lead_id=row.lead_id,
         destination_id=row.destination_id,
@@ -193,7 +201,7 @@ def _repeat(row: Delivery, moment: datetime, actor: str) -> Delivery:
         purpose=row.purpose,
         recipient=row.recipient,
         payload=row.payload,
-        dedupe_key=f"{row.lead_id}:{row.destination_id}:{count}",
+        dedupe_key=f"{row.lead_id}:{row.destination_id}:{len(states)}",
         state=DeliveryState.PENDING,
         next_attempt_at=moment,
         changed_at=moment,

@@ -26,6 +26,7 @@ EMAIL_KEY = "LEAD_NOTIFICATION_EMAIL"
 WEBHOOK_KEY = "ZAPIER_WEBHOOK_URL"
 ADDRESS = re.compile(r"[\w!#$%&'*+/=?^`{|}~-][\w!#$%&'*+/=?^`{|}~.-]{0,63}@[a-z\d](?:[a-z\d.-]*[a-z\d])?", re.I | re.A)
 ACTOR = "flask setup"
+PAUSED_BEFORE = "; it was paused: "
 SETUP_LOCK = 5_323_268_778  # any fixed number; two setups at once wait for each other
 
 
@@ -56,9 +57,13 @@ def upsert_destinations(settings: Settings, first_owner_email: str | None) -> No
         for row in _own_rows():
             if row.env_key not in {destination.env_key for destination in wanted}:
                 _switch_off(row)
-            elif row.env_key not in earlier:
+                continue
+            if row.env_key not in earlier:
                 record(row, "destination made", ACTOR)
-            elif earlier[row.env_key] != (row.state, row.settings):
+                continue
+            state, where = earlier[row.env_key]
+            _pause_as_before(row, is_same_place=where == row.settings)
+            if (state, where) != (row.state, row.settings):
                 record(row, "destination changed", ACTOR, state=str(row.state))
 
 
@@ -158,8 +163,20 @@ def _switch_off(row: Destination) -> None:
     """Its variable names it no more. Who paused or switched it off before stays written on it."""
     if row.state is DestinationState.DISABLED:
         return
+    was_paused = f"{PAUSED_BEFORE}{row.state_reason}" if row.state is DestinationState.PAUSED else ""
     row.state = DestinationState.DISABLED
-    row.disabled_by = row.disabled_by or DisabledBy.ENV
-    row.state_reason = f"{(row.env_key or '').partition(':')[0]} does not name it any more"
+    row.disabled_by = (row.disabled_by if was_paused else None) or DisabledBy.ENV
+    row.state_reason = f"{(row.env_key or '').partition(':')[0]} does not name it any more{was_paused}"
     row.state_changed_at = db_now()
     record(row, "destination disabled", ACTOR, reason=row.state_reason)
+
+
+def _pause_as_before(row: Destination, *, is_same_place: bool) -> None:
+    """Named again after its variable had been cleared: paused as it was, or open when it leads somewhere else."""
+    if row.state is not DestinationState.DISABLED or PAUSED_BEFORE not in row.state_reason:
+        return
+    row.state = DestinationState.PAUSED if is_same_place else DestinationState.ACTIVE
+    row.state_reason = row.state_reason.partition(PAUSED_BEFORE)[2] if is_same_place else ""
+    row.disabled_by = row.disabled_by if is_same_place else None
+    row.failures_in_a_row, row.failing_since, row.paused_until = 0, None, None
+    row.state_changed_at = db_now()

@@ -17,6 +17,7 @@ from uuid import UUID
 from flask import Flask, current_app
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from leadapp.config import settings
 from leadapp.database import release
@@ -129,7 +130,7 @@ def _settle(results: Sequence[Result]) -> list[Settled]:
     for pause in (*SETTLE_PAUSES, None):
         try:
             return settle(results)
-        except DBAPIError:
+        except (DBAPIError, PoolTimeoutError):
             db.session.rollback()
             release()
             if pause is None:

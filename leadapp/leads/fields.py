@@ -5,43 +5,21 @@ Leadapp is never an answer; all of it stays in the raw payload.
 """
 
 import re
-import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from email_validator import EmailNotValidError, validate_email
 
-NAMES: dict[str, frozenset[str]] = {
-    "email": frozenset(
-        "email emailaddress mail youremail mailaddress from replyto correo correoelectronico courriel "
-        "emailadresse mailadresse adresseemail epost indirizzoemail contactemail useremail "
-        "senderemail customeremail fromemail visitoremail emailid".split()
-    ),
-    "name": frozenset(
-        "name fullname yourname contactname customername sendername vollstandigername nom nomcomplet "
-        "nombre nombrecompleto nome nomecompleto naam imie ansprechpartner username visitorname "
-        "fromname".split()
-    ),
-    "first_name": frozenset(
-        "firstname first fname givenname vorname prenom nombredepila voornaam imie forename yourfirstname".split()
-    ),
-    "last_name": frozenset(
-        "lastname last lname familyname surname nachname nomdefamille apellido apellidos cognome "
-        "sobrenome achternaam nazwisko secondname yourlastname".split()
-    ),
-    "phone": frozenset(
-        "phone tel telephone phonenumber mobile mobil mobilephone cell cellphone telefon "
-        "telefonnummer handy telefono telefone celular yourphone yourtel rufnummer portable "
-        "numerodetelephone telefoon gsm whatsapp contactnumber contactphone".split()
-    ),
-    "message": frozenset(
-        "message msg comments comment yourmessage nachricht textarea text enquiry inquiry question "
-        "body mensaje messaggio mensagem bericht wiadomosc anfrage mitteilung kommentar bemerkung "
-        "howcanwehelp description details notes request".split()
-    ),
-}
+from leadapp.leads.field_finding import Finds, facts_of, find
+from leadapp.leads.field_names import NAMES, plain
+from leadapp.leads.field_payload import Leaf, as_text, leaves, unwrap, without
+from leadapp.leads.field_values import is_eastern
+
+__all__ = ["CAPTCHAS", "HONEYPOTS", "NAMES", "REPLY_TO", "SPECIAL", "Understood", "as_text", "is_address", "plain_name"]
+
 HONEYPOTS = frozenset({"_gotcha", "_honey", "_honeypot", "botcheck", "bot-field"})
 CAPTCHAS = frozenset({"g-recaptcha-response", "h-captcha-response", "cf-turnstile-response", "_botpoison"})
 REPLY_TO = ("_replyto", "_reply_to", "replyto")
@@ -58,7 +36,22 @@ SPECIAL = frozenset(
         *("ccemail", "webhook", "csrf_token", "csrfmiddlewaretoken", "authenticity_token", "form_build_id"),
     )
 )
-ADDRESS = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+\.[^@\s<>,;]+")
+# Honeypots of form services whose names are made up anew for every form, and those of whole families.
+TRAPS = re.compile(
+    r"b_[0-9a-f]{8,}_[0-9a-f]{4,}|_.*gotcha|(.*[\[_-])?honey[-_]?pot([\]_-].*)?|email_address_check|bot[-_]?trap|wpforms\[hp\]",
+    re.IGNORECASE,
+)
+# One-time tokens and what a page's program adds: of no use to anybody once they were posted.
+TOKENS = re.compile(
+    r"(.*[\[_-])?(csrf|xsrf|nonce|csrf_?token|form_?token|__requestverificationtoken|trustedproperties)[\]_-]?"
+    r"|[0-9a-f]{32}|_?token|utf8|idstamp|captcha_settings|(.*[\[_-])?(captcha|verify_?code)\]?|form_build_id"
+    r"|gform_\w+|is_submit_\d+|state_\d+|frm_(action|hide_fields_\d+|submit_entry_\d+|state|verify)|xnqsjsdp|xmiwtld|simple_spc|formservices|wagtailcaptcha"
+    r"|mfp_separator\w*|wpforms\[(nonce|token)\].*",
+    re.IGNORECASE,
+)
+TRAP, MACHINERY = "trap", "machinery"
+LONGEST = 300  # characters of a name that are looked at
+INNER_MACHINERY = re.compile(r"[\[.]_")  # tx_form[__state], contactForm[_token]
 
 
 @dataclass
@@ -75,25 +68,36 @@ class Understood:
     spam_reason: str = ""
     is_test: bool = False
     problems: list[dict[str, str]] = field(default_factory=list)
+    reasons: dict[str, str] = field(default_factory=dict)  # role -> why this field; scores likewise
+    scores: dict[str, int] = field(default_factory=dict)
 
 
-def understand(payload: Mapping[str, Any], honeypot: str = "", page: str = "") -> Understood:
-    """Sort a payload's fields. `honeypot` is the form's own; `page` the address that the post came from."""
+def understand(
+    payload: Mapping[str, Any], honeypot: str = "", page: str = "", pinned: Mapping[str, str] | None = None
+) -> Understood:
+    """Sort a payload's fields. `honeypot` is the form's own; `page` the address that the post came from.
+
+    `pinned` says for a role (email, name, first_name, last_name, phone, message) which field the form means.
+    """
+    payload = unwrap(payload)
     found = Understood()
-    traps = HONEYPOTS | ({honeypot} if honeypot else frozenset())
+    fields = list(leaves(payload))
     found.spam_reason = next(
-        (f"the hidden field {name} was filled in" for name in payload if name in traps and as_text(payload[name])),
-        "",
+        (f"the hidden field {one.path[-1]} was filled in" for one in fields if _is_trap(one, honeypot)), ""
     )
     found.next_page = _first(payload, NEXT_PAGE)
     found.is_test = _first(payload, TEST_MARKS).lower() in {"1", "true", "yes", "on"}
     found.attribution = _attribution(payload, page)
-    # A subject is an answer of its own unless the form's author set it with the underscore.
-    open_fields = {name: value for name, value in payload.items() if not _is_machinery(name, traps) and as_text(value)}
-    used = _find_roles(found, open_fields)
+    hidden = {one.path for one in fields if _is_machinery(one, honeypot)}
+    fields = [one for one in fields if one.path not in hidden]
+    finds = find(fields, pinned or {})
+    _fill_in(found, finds)
     if not found.email:
         found.email = next((_first(payload, (name,)) for name in REPLY_TO if _first(payload, (name,))), "")
-    found.answers = {name: value for name, value in open_fields.items() if name not in used}
+        if found.email:
+            found.reasons["email"] = "it is the address to reply to"
+    gone = finds.used | hidden | {one.path for one in fields if _repeats(one, found.email)}
+    found.answers = _answers(payload, gone)
     if found.email and not is_address(found.email):
         found.problems.append(
             {"code": "TYPE_EMAIL", "field": "email", "message": "This does not look like an e-mail address."}
@@ -101,64 +105,71 @@ def understand(payload: Mapping[str, Any], honeypot: str = "", page: str = "") -
     return found
 
 
-def _is_machinery(name: str, traps: frozenset[str]) -> bool:
-    return name.startswith("_") or name in SPECIAL or name in traps or name.lower().startswith("utm_")
+def _answers(payload: Mapping[str, Any], gone: set[tuple[str, ...]]) -> dict[str, Any]:
+    """What went into no role; a subject is an answer unless the form's author set it with the underscore."""
+    left = {name: without(value, (name,), gone) for name, value in payload.items()}
+    return {name: value for name, value in left.items() if as_text(value)}
 
 
-def _find_roles(found: Understood, fields: Mapping[str, Any]) -> set[str]:
-    """Fill in e-mail, name, phone and message; returns the names of the fields that went into them."""
-    by_role = {role: _named(fields, names) for role, names in NAMES.items()}
-    if not by_role["email"]:
-        by_role["email"] = next((name for name, text in _texts(fields) if _looks_like_address(text.strip())), "")
-    used = set()
+def _fill_in(found: Understood, finds: Finds) -> None:
+    """E-mail, name, phone and message from what was found; a name may come in parts."""
     for role in ("email", "phone", "message"):
-        if by_role[role]:
-            setattr(found, role, as_text(fields[by_role[role]]).strip())
-            used.add(by_role[role])
-    first, last = by_role["first_name"], by_role["last_name"]
-    parts = [name for name in (first, by_role["name"] if not last else "", last) if name]
-    if not first:
-        parts = [name for name in (by_role["name"], last) if name]
-    # `name` beside a first name is the surname; a field is never taken twice.
-    parts = [name for name in dict.fromkeys(parts) if name not in used]
-    found.name = " ".join(as_text(fields[name]).strip() for name in parts)
-    return used | set(parts)
+        setattr(found, role, finds.texts.get(role, ""))
+    first, last = finds.texts.get("first_name", ""), finds.texts.get("last_name", "")
+    whole = finds.texts.get("name", "")
+    parts = [first, last or whole] if first else [whole, last]
+    if all(parts) and all(map(is_eastern, parts)):
+        parts.reverse()  # the family's name comes first
+    found.name = " ".join(filter(None, parts))
+    found.reasons, found.scores = dict(finds.reasons), dict(finds.scores)
+    halves = [role for role in ("first_name", "last_name") if role in finds.texts]
+    if found.name and "name" not in found.reasons:
+        found.reasons["name"] = "; ".join(finds.reasons[role] for role in halves)
+        found.scores["name"] = min(finds.scores[role] for role in halves)
 
 
-def _looks_like_address(text: str) -> bool:
-    return len(text) <= 320 and ADDRESS.fullmatch(text) is not None  # the pattern is slow on long texts
+def _is_trap(leaf: Leaf, honeypot: str) -> bool:
+    is_own = honeypot != "" and honeypot in (leaf.path[-1], ".".join(leaf.path))
+    return is_own or _means_nothing(leaf.path) == TRAP
 
 
-def _named(fields: Mapping[str, Any], names: frozenset[str]) -> str:
-    return next((name for name in fields if plain_name(name) in names), "")
+def _is_machinery(leaf: Leaf, honeypot: str) -> bool:
+    return _is_trap(leaf, honeypot) or _means_nothing(leaf.path) != ""
+
+
+def _means_nothing(path: tuple[str, ...]) -> str:
+    """Why a field is no answer by its name alone: "" when it is one."""
+    return _kind_of(tuple(key[:LONGEST] for key in path))
+
+
+@lru_cache(maxsize=4096)
+def _kind_of(path: tuple[str, ...]) -> str:
+    name, top = path[-1], path[0]
+    if {name, ".".join(path)} & HONEYPOTS or _is_like(TRAPS, name):
+        return TRAP
+    if any(key.startswith("_") for key in path) or top in SPECIAL or top.lower().startswith("utm_"):
+        return MACHINERY
+    return MACHINERY if _is_like(TOKENS, name) or INNER_MACHINERY.search(top) else ""
+
+
+def _is_like(pattern: re.Pattern[str], name: str) -> bool:
+    return len(name) <= 100 and pattern.fullmatch(name) is not None
+
+
+def _repeats(leaf: Leaf, email: str) -> bool:
+    """The address typed a second time, to be sure: no answer of its own."""
+    return facts_of(leaf.path).is_confirm and leaf.text.strip().casefold() == email.casefold() != ""
 
 
 def plain_name(name: str) -> str:
     """The last part of a bracketed or dotted name, without case, accents and punctuation."""
-    last = re.split(r"[.\[]", name.rstrip("]"))[-1] or name
-    letters = unicodedata.normalize("NFKD", last.casefold())
-    return "".join(letter for letter in letters if letter.isalnum())
-
-
-def _texts(fields: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    return ((name, as_text(value)) for name, value in fields.items())
-
-
-def as_text(value: Any) -> str:
-    """A value as people read it: lists joined, true and false as yes and no, nested ones as `name: value`."""
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return ", ".join(filter(None, map(as_text, value)))
-    if isinstance(value, dict):
-        return ", ".join(f"{name}: {text}" for name, one in value.items() if (text := as_text(one)))
-    return str(value)
+    return plain(re.split(r"[.\[]", name.rstrip("]"))[-1] or name)
 
 
 def is_address(text: str) -> bool:
     """Whether mail could be sent there, by its form alone."""
+    if len(text) > 1_000:
+        return False  # and a judge of 1 MB would take its time
     try:
         validate_email(text, check_deliverability=False, allow_smtputf8=True, test_environment=True)
     except EmailNotValidError:

@@ -6,14 +6,15 @@ noted, and the owner is told all the same.
 
 import hashlib
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, text
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import exists, select, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from leadapp.audit import record
 from leadapp.clock import db_now
@@ -34,6 +35,10 @@ from leadapp.leads.planning import plan_all
 from leadapp.leads.reading import Posted, read
 from leadapp.queue import Bell, ring
 
+logger = logging.getLogger(__name__)
+
+# Where to go next and one-time tokens: a person who presses twice sends the same message with other ones.
+NOT_CONTENT = CAPTCHAS | {"_next", "_redirect", "retURL", "_charset_"}
 JOB_OF = {
     Purpose.LEAD_NOTIFICATION: "send_lead_notification",
     Purpose.LEAD_WEBHOOK: "send_lead_webhook",
@@ -92,8 +97,8 @@ def _save(form: Form, posted: Posted, source: str) -> _Saved:
 
 
 def _content_hash(form: Form, posted: Posted) -> str:
-    """The same for a double click or a reload: the fields that people fill in, and the files."""
-    typed = {name: value for name, value in posted.payload.items() if not name.startswith("_") and name not in CAPTCHAS}
+    """The same for a double click or a reload, and for nothing else: what differs between two people counts."""
+    typed = {name: value for name, value in posted.payload.items() if name not in NOT_CONTENT}
     files = [upload.sha256 for upload in posted.uploads]
     canonical = json.dumps([form.key, typed, files], sort_keys=True, ensure_ascii=True, default=str)
     return hashlib.sha256(canonical.encode()).hexdigest()
@@ -109,6 +114,8 @@ def _one_at_a_time(content_hash: str) -> None:
 def _first_of(form: Form, content_hash: str) -> tuple[UUID | None, datetime]:
     """The first lead with this content on this form within the window, and the database's time."""
     window = timedelta(hours=settings().duplicate_window_hours)
+    # What never went anywhere (spam, nobody to tell, called off) spares no later post its own deliveries.
+    owes_something = exists().where(Delivery.lead_id == Lead.id, Delivery.state != DeliveryState.CANCELLED)
     first = (
         select(Lead.id)
         .where(
@@ -116,6 +123,8 @@ def _first_of(form: Form, content_hash: str) -> tuple[UUID | None, datetime]:
             Lead.content_hash == content_hash,
             Lead.received_at > db_now(-window),
             Lead.duplicate_of_id.is_(None),
+            Lead.is_spam.is_(False),
+            owes_something,
         )
         .order_by(Lead.received_at)
         .limit(1)
@@ -128,7 +137,7 @@ def _answered_before(form: Form, posted: Posted, body_hash: str) -> Lead | None:
     """The lead that this Idempotency-Key was answered with."""
     if not posted.idempotency_key:
         return None
-    query = select(Idempotency).where(Idempotency.scope == _scope(form), Idempotency.key == posted.idempotency_key)
+    query = select(Idempotency).where(Idempotency.scope == _scope(form), Idempotency.key == _key(posted))
     earlier = db.session.scalar(query)
     if earlier is None:
         return None
@@ -139,11 +148,16 @@ def _answered_before(form: Form, posted: Posted, body_hash: str) -> Lead | None:
 
 
 def _remember(form: Form, posted: Posted, body_hash: str, lead: Lead) -> None:
-    db.session.add(Idempotency(scope=_scope(form), key=posted.idempotency_key, body_hash=body_hash, lead_id=lead.id))
+    db.session.add(Idempotency(scope=_scope(form), key=_key(posted), body_hash=body_hash, lead_id=lead.id))
 
 
 def _scope(form: Form) -> str:
     return f"form:{form.id}"
+
+
+def _key(posted: Posted) -> str:
+    """Of a fixed length, whatever a client sends; two long keys never become one."""
+    return hashlib.sha256(posted.idempotency_key.encode()).hexdigest()
 
 
 def _document(lead: Lead, upload: Upload) -> Document:
@@ -176,5 +190,9 @@ def _ring(saved: _Saved) -> None:
     wanted = {row.purpose: queue_of(row.kind) for row in saved.owed}
     bells = [Bell(JOB_OF[purpose], queue, [lead_id], saved.at) for purpose, queue in wanted.items()]
     reason = ring(bells) if bells else None
-    if reason is not None:
+    if reason is None:
+        return
+    try:
         outbox.ring_failed([row.id for row in saved.owed], reason)
+    except DBAPIError:  # the lead is saved and the answer is success; the sweeper finds rows by their age too
+        logger.exception("could not note that the queue is away", extra={"lead_id": lead_id})

@@ -10,9 +10,11 @@ from leadapp.files.models import Document
 from leadapp.leads.fields import as_text
 from leadapp.leads.kept_fields import label_of
 from leadapp.leads.models import Lead
+from leadapp.leads.wishes import Wishes, wishes_of
 from leadapp.messages import render
 from leadapp.messages.addresses import reply_address
 from leadapp.messages.headers import one_line
+from leadapp.messages.rendering import DEFAULT_LOCALE
 
 WHO_LIMIT = 80
 LINE_LIMIT = 500
@@ -32,22 +34,31 @@ SOURCES = (
 
 
 def email_payload(lead: Lead, documents: Sequence[Document] = ()) -> str:
-    """The whole mail as JSON: subject, text, html, reply_to, from_name. An empty from_name is MAIL_FROM_NAME."""
-    message = render("lead_notification", build_lead_notification_context(lead, documents))
+    """The whole mail as JSON: subject, text, html, reply_to, from_name. An empty from_name is MAIL_FROM_NAME.
+
+    The post's wishes are in it: see leads.wishes.
+    """
+    wishes = wishes_of(lead)
+    context = build_lead_notification_context(lead, documents, wishes)
+    message = render("lead_notification", context, wishes.language or DEFAULT_LOCALE)
     mail = {
         "subject": message.subject,
         "text": message.text,
-        "html": message.html,
-        "reply_to": reply_address(lead.email or ""),
-        "from_name": "",
+        "html": "" if wishes.is_plain else message.html,
+        "reply_to": context["reply_to"],
+        "from_name": wishes.from_name,
     }
     return json.dumps(mail, ensure_ascii=False)
 
 
-def build_lead_notification_context(lead: Lead, documents: Sequence[Document] = ()) -> dict[str, Any]:
+def build_lead_notification_context(
+    lead: Lead, documents: Sequence[Document] = (), wishes: Wishes | None = None
+) -> dict[str, Any]:
     """What the templates of lead_notification show. Nothing in it is escaped yet."""
+    wishes = wishes or wishes_of(lead)
     return {
         "lead": lead,
+        "subject": wishes.subject,
         "who": one_line(lead.name or lead.email or lead.phone or "", WHO_LIMIT),
         "form": lead.form,
         "received_at": f"{lead.received_at:%d %B %Y, %H:%M} UTC",
@@ -57,7 +68,8 @@ def build_lead_notification_context(lead: Lead, documents: Sequence[Document] = 
         "files": [(document.name, size_in_words(document.size)) for document in documents],
         "sources": [(label, text) for label, name in SOURCES if (text := as_text(getattr(lead, name)))],
         "problems": [str(problem.get("message") or "") for problem in lead.problems or []],
-        "reply_to": reply_address(lead.email or ""),
+        "mail_to": reply_address(lead.email or ""),
+        "reply_to": wishes.reply_to or reply_address(lead.email or ""),
         "link": lead_link(lead),
     }
 

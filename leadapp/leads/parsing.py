@@ -4,10 +4,9 @@ Every reader here is tolerant: it returns what it found and notes problems. Only
 readable field are refused (PayloadError).
 """
 
-import codecs
 import json
 import math
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass, field
 from io import BytesIO
 from typing import Any
@@ -15,15 +14,20 @@ from urllib.parse import unquote_to_bytes
 
 from werkzeug.datastructures import FileStorage, Headers
 from werkzeug.http import parse_options_header
-from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
 
 from leadapp.config import Settings
 from leadapp.errors import PayloadError
+from leadapp.leads.charsets import as_utf8, clean, decode
+from leadapp.leads.multipart import boundary_of, count_parts, read_parts, without_files
 
 FORM = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 JSON = "application/json"
+PLAIN = "text/plain"
+GUESSED = ("", "application/octet-stream")  # says nothing: read as what it looks like
 NESTED_TOO_DEEP = 32
+
+_ENCODED = re.compile(rb"[^\s=&]+=[^\s&]*(?:&[^\s=&]*(?:=[^\s&]*)?)*")
 
 
 @dataclass
@@ -40,100 +44,138 @@ class Parsed:
 
 
 def parse(content_type: str, raw: bytes, limits: Settings) -> Parsed:
-    """Read `raw` as its content type says; when it lies or says nothing, as what it looks like."""
+    """Read `raw` as its content type says; when it lies or says nothing, as what it looks like.
+
+    `refuse_excess` is the caller's next step: what was typed is then known already.
+    """
     if not raw.strip():
         raise PayloadError(400, "EMPTY", "The form came without any content.")
     mimetype, options = parse_options_header(content_type)
-    charset = options.get("charset", "")
-    if mimetype == MULTIPART:
-        parsed = _multipart(raw, options.get("boundary", ""), limits)
-    elif mimetype == JSON or mimetype.endswith("+json") or (mimetype != FORM and raw.lstrip()[:1] == b"{"):
-        parsed = _json(raw, charset)
-    elif mimetype == "text/plain":
-        parsed = _pairs(raw.splitlines(), charset, limits, is_encoded=False)
+    boundary = boundary_of(raw, options.get("boundary", ""))
+    if boundary or mimetype == MULTIPART:
+        parsed = _multipart(raw, boundary, limits)
     else:
-        parsed = _pairs(raw.split(b"&"), charset, limits, is_encoded=True)
-    _check_limits(parsed, limits)
+        body, charset = as_utf8(raw, options.get("charset", ""))
+        parsed = _single(mimetype, body, charset, limits)
+        parsed.raw = raw
     if not _is_readable(parsed):
         raise PayloadError(400, "EMPTY", "Nothing in this post could be read as a field of a form.")
     return parsed
 
 
-def clean(text: str) -> str:
-    """Fit for a database: no NUL, lone surrogates replaced."""
-    return text.replace("\x00", "").encode("utf-8", "replace").decode()
-
-
-def decode(raw: bytes, charset: str) -> str:
-    """Text of a field: by the declared charset if Python knows it, else UTF-8; what does not fit is replaced."""
-    for name in (charset, "utf-8"):
+def _single(mimetype: str, raw: bytes, charset: str, limits: Settings) -> Parsed:
+    """A body that is one text: JSON, pairs, or somebody's words."""
+    looks_like_json = raw.lstrip()[:1] in (b"{", b"[", b'"')
+    is_encoded = not looks_like_json and _ENCODED.fullmatch(raw if mimetype == PLAIN else raw.strip(b"\r\n"))
+    if (mimetype == JSON or mimetype.endswith("+json")) and not is_encoded:
+        return _json(raw, charset)
+    if looks_like_json:  # curl, beacons and fetch without CORS post JSON under other names
         try:
-            if name and codecs.lookup(name)._is_text_encoding:
-                return clean(raw.decode(name, "replace"))
-        except (LookupError, UnicodeError, ValueError):
-            continue
-    return clean(raw.decode("utf-8", "replace"))
+            return _json(raw, charset)
+        except PayloadError:
+            pass  # then it is what its type says
+    if is_encoded or mimetype == FORM or (mimetype in GUESSED and b"=" in raw):
+        return _pairs([_encoded(part) for part in raw.split(b"&") if part.strip()], charset, limits)
+    if mimetype == PLAIN or (mimetype in GUESSED and _is_utf8(raw)):
+        return _pairs(_lines(raw), charset, limits)
+    raise PayloadError(415, "UNSUPPORTED_TYPE", "We cannot read this kind of content. Send it as a form or as JSON.")
 
 
-def _pairs(parts: list[bytes], charset: str, limits: Settings, *, is_encoded: bool) -> Parsed:
-    parsed = Parsed(raw=(b"&" if is_encoded else b"\n").join(parts))
-    if len(parts) > limits.max_fields:
-        raise PayloadError(413, "TOO_MANY_FIELDS", f"The form has more than {limits.max_fields} fields.")
-    found = [_pair(part, is_encoded=is_encoded) for part in parts if part.strip()]
-    charset = charset or next((value.decode("ascii", "ignore") for name, value in found if name == b"_charset_"), "")
-    for name, value in found:
+def _is_utf8(raw: bytes) -> bool:
+    try:
+        return bool(raw.decode())
+    except UnicodeDecodeError:
+        return False
+
+
+def _encoded(part: bytes) -> tuple[bytes, bytes]:
+    name, _, value = part.partition(b"=")
+    return unquote_to_bytes(name.replace(b"+", b" ")), unquote_to_bytes(value.replace(b"+", b" "))
+
+
+def _lines(raw: bytes) -> list[tuple[bytes, bytes]]:
+    """`enctype=text/plain`: name=value by lines; a line without = goes on with the text before it."""
+    pairs: list[tuple[bytes, list[bytes]]] = []
+    for line in raw.strip(b"\r\n").splitlines():
+        name, equals, value = line.partition(b"=")
+        if equals:
+            pairs.append((name, [value]))
+        elif pairs:
+            pairs[-1][1].append(line)
+        else:
+            pairs.append((b"message", [line]))
+    return [(name, b"\n".join(lines)) for name, lines in pairs]
+
+
+def _pairs(pairs: list[tuple[bytes, bytes]], charset: str, limits: Settings) -> Parsed:
+    parsed = Parsed()
+    if len(pairs) > limits.max_fields:
+        raise _too_many_fields(limits)
+    charset = charset or next((value.decode("ascii", "ignore") for name, value in pairs if name == b"_charset_"), "")
+    for name, value in pairs:
         # Names are plain ASCII even where a browser writes the values in UTF-16.
         _add(parsed.payload, decode(name, "" if name.isascii() else charset), decode(value, charset))
     return parsed
 
 
-def _pair(part: bytes, *, is_encoded: bool) -> tuple[bytes, bytes]:
-    name, equals, value = part.partition(b"=")
-    if not equals and not is_encoded:
-        name, value = b"message", part  # a line of plain text is somebody's words
-    if is_encoded:
-        name, value = (unquote_to_bytes(piece.replace(b"+", b" ")) for piece in (name, value))
-    return name, value
-
-
 def _add(payload: dict[str, Any], name: str, value: Any) -> None:
     """Repeated names, and names that end in [], are lists; the others are plain."""
     is_list = name.endswith("[]")
-    name = name.removesuffix("[]").strip()
-    if not name:
-        name = "field"
+    name = name.removesuffix("[]").strip() or "field"
+    values = value if is_list and isinstance(value, list) else [value]
     if name not in payload:
-        payload[name] = [value] if is_list else value
+        payload[name] = values if is_list else value
     elif isinstance(payload[name], list):
-        payload[name].append(value)
+        payload[name] += values
     else:
-        payload[name] = [payload[name], value]
+        payload[name] = [payload[name], *values]
 
 
 def _json(raw: bytes, charset: str) -> Parsed:
-    parsed = Parsed(raw=raw)
-    text = decode(raw.removeprefix(codecs.BOM_UTF8), charset)
+    body = _loaded(decode(raw, charset))
+    if isinstance(body, str) and body.lstrip()[:1] in ("{", "["):
+        body = _loaded(body)  # JSON.stringify twice
+    pairs = _named_values(body)
+    if isinstance(body, dict):
+        pairs = list(body.items())
+    if pairs is None:
+        raise PayloadError(400, "INVALID_JSON", "The JSON is not an object with fields.")
+    if _depth(body) > NESTED_TOO_DEEP:
+        raise PayloadError(400, "INVALID_JSON", f"The JSON is nested deeper than {NESTED_TOO_DEEP} levels.")
+    parsed = Parsed()
+    for name, value in pairs:
+        _add(parsed.payload, clean(name), _cleaned(value))
+    return parsed
+
+
+def _loaded(text: str) -> Any:
     try:
-        body = json.loads(text, object_pairs_hook=_merge, parse_constant=str, parse_int=_integer, parse_float=_number)
+        return json.loads(text, object_pairs_hook=_merge, parse_constant=str, parse_int=_integer, parse_float=_number)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise PayloadError(400, "INVALID_JSON", f"The body is not JSON: {error.msg} at {where}.") from error
     except RecursionError as error:
         raise PayloadError(400, "INVALID_JSON", "The JSON is nested too deeply.") from error
-    if not isinstance(body, dict):
-        raise PayloadError(400, "INVALID_JSON", "The JSON is not an object with fields.")
-    if _depth(body) > NESTED_TOO_DEEP:
-        raise PayloadError(400, "INVALID_JSON", f"The JSON is nested deeper than {NESTED_TOO_DEEP} levels.")
-    parsed.payload = _cleaned(body)
-    return parsed
+
+
+def _named_values(body: Any) -> list[tuple[str, Any]] | None:
+    """jQuery's serializeArray: [{"name": ..., "value": ...}, ...]."""
+    if not isinstance(body, list) or not body:
+        return None
+    is_named = all(isinstance(one, dict) and isinstance(one.get("name"), str) and "value" in one for one in body)
+    return [(one["name"], one["value"]) for one in body] if is_named else None
 
 
 def _merge(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
+    repeated = set()
     for name, value in pairs:
-        if name in merged:  # a key that stands twice keeps both values
+        if name in repeated:
+            merged[name].append(value)
+        elif name in merged:  # a key that stands twice keeps both values
             earlier = merged[name]
-            merged[name] = [*earlier, value] if isinstance(earlier, list) else [earlier, value]
+            merged[name] = [*(earlier if isinstance(earlier, list) else [earlier]), value]
+            repeated.add(name)
         else:
             merged[name] = value
     return merged
@@ -165,80 +207,67 @@ def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, dict):
-        return {clean(name): _cleaned(one) for name, one in value.items()}
+        return _merge([(clean(name), _cleaned(one)) for name, one in value.items()])
     if isinstance(value, list):
         return [_cleaned(one) for one in value]
     return value
 
 
-def _multipart(raw: bytes, boundary: str, limits: Settings) -> Parsed:
-    parsed = Parsed(raw=without_files(raw, boundary.encode("utf-8", "replace")))
-    parts: list[tuple[Field | File, bytes]] = []
-    try:
-        for one in _read_parts(raw, boundary, limits):
-            parts.append(one)  # noqa: PERF402 - what was read before the damage stays
-    except ValueError:
-        parsed.note("DAMAGED_BODY", "The end of the post is damaged; this is what could be read.")
-    charset = next((data.decode("ascii", "ignore") for part, data in parts if part.name == "_charset_"), "")
-    for part, data in parts:
-        if isinstance(part, File) and not (part.filename or data):
-            continue  # a file input that was left empty
-        if isinstance(part, File):
-            headers = Headers(part.headers)
-            name = clean(part.name or "")
-            parsed.files.append(FileStorage(BytesIO(data), clean(part.filename), name, headers=headers))
-        else:
-            _, options = parse_options_header(part.headers.get("content-type"))
-            _add(parsed.payload, clean(part.name or ""), decode(data, options.get("charset", "") or charset))
+def _multipart(raw: bytes, boundary: bytes, limits: Settings) -> Parsed:
+    parsed = Parsed(raw=without_files(raw, boundary))
+    if boundary and count_parts(raw, boundary) > limits.max_fields + limits.max_files + 1:
+        raise _too_many_fields(limits)
+    parts, is_whole = read_parts(raw, boundary, "") if boundary else ([], False)
+    charset = next((decode(part.content) for part in parts if part.name == "_charset_"), "")
+    if charset:
+        parts, is_whole = read_parts(raw, boundary, charset)
+    if not is_whole:
+        parsed.note("DAMAGED_BODY", "The post arrived damaged; this is what could be read.")
+    for part in parts:
+        if part.filename is None:
+            own_charset = parse_options_header(part.content_type)[1].get("charset", "")
+            _add(parsed.payload, clean(part.name), decode(part.content, own_charset or charset))
+        elif part.filename or part.content:  # else a file input that was left empty
+            headers = Headers({"Content-Type": part.content_type}) if part.content_type else Headers()
+            parsed.files.append(
+                FileStorage(BytesIO(part.content), clean(part.filename), clean(part.name), headers=headers)
+            )
     return parsed
 
 
-def _read_parts(raw: bytes, boundary: str, limits: Settings) -> Iterator[tuple[Field | File, bytes]]:
-    if not boundary:
-        raise ValueError("no boundary")
-    decoder = MultipartDecoder(boundary.encode("utf-8", "replace"), max_parts=None)
-    decoder.receive_data(raw)
-    decoder.receive_data(None)
-    part: Field | File | None = None
-    data = bytearray()
-    count = 0
-    try:
-        while not isinstance(event := decoder.next_event(), Epilogue | NeedData):
-            if isinstance(event, Field | File):
-                part, data, count = event, bytearray(), count + 1
-                if count > limits.max_fields + limits.max_files:
-                    message = f"The form has more than {limits.max_fields} fields."
-                    raise PayloadError(413, "TOO_MANY_FIELDS", message)
-            elif isinstance(event, Data):
-                data += event.data
-                if not event.more_data and part is not None:
-                    yield part, bytes(data)
-                    part = None
-    except ValueError:
-        if part is not None and data:
-            yield part, bytes(data)
-        raise
-
-
-def without_files(raw: bytes, boundary: bytes) -> bytes:
-    """The body as it came, the bytes of its files left out."""
-    if not boundary:
-        return raw
-    kept = []
-    for segment in raw.split(b"--" + boundary):
-        head, blank, _ = segment.partition(b"\r\n\r\n")
-        kept.append(head + blank + b"\r\n" if b"filename" in head.lower() else segment)
-    return (b"--" + boundary).join(kept)
-
-
-def _check_limits(parsed: Parsed, limits: Settings) -> None:
+def refuse_excess(parsed: Parsed, limits: Settings) -> None:
+    """PayloadError when this is more than one post may hold; the same figures for every encoding."""
     if len(parsed.files) > limits.max_files:
         raise PayloadError(413, "TOO_MANY_FILES", f"At most {limits.max_files} files can be sent at once.")
-    if len(parsed.payload) > limits.max_fields:
-        raise PayloadError(413, "TOO_MANY_FIELDS", f"The form has more than {limits.max_fields} fields.")
+    if sum(_count(value) for value in parsed.payload.values()) > limits.max_fields:
+        raise _too_many_fields(limits)
     for name, value in parsed.payload.items():
-        if len(str(value)) > limits.max_field_bytes or len(name) > limits.max_field_bytes:
+        if _size(value) > limits.max_field_bytes or _size(name) > limits.max_field_bytes:
             raise PayloadError(413, "FIELD_TOO_BIG", "This field is too long to be sent.", name[:100])
+
+
+def _too_many_fields(limits: Settings) -> PayloadError:
+    return PayloadError(413, "TOO_MANY_FIELDS", f"The form has more than {limits.max_fields} fields.")
+
+
+def _inside(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [*value, *value.values()]
+    return value if isinstance(value, list) else []
+
+
+def _count(value: Any) -> int:
+    """How many values there are, nested ones too."""
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return sum(map(_count, children)) if children else 1
+
+
+def _size(value: Any) -> int:
+    """Bytes of its texts in UTF-8."""
+    if isinstance(value, dict | list):
+        return sum(map(_size, _inside(value)))
+    text = str(value)
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def _is_readable(parsed: Parsed) -> bool:
@@ -246,8 +275,6 @@ def _is_readable(parsed: Parsed) -> bool:
 
 
 def _has_text(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(_has_text(one) for one in value.values())
-    if isinstance(value, list):
-        return any(_has_text(one) for one in value)
+    if isinstance(value, dict | list):
+        return any(_has_text(one) for one in (value.values() if isinstance(value, dict) else value))
     return value is not None and str(value).strip() != ""

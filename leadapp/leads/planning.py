@@ -10,9 +10,11 @@ from leadapp.deliveries import outbox
 from leadapp.deliveries.models import Delivery, Destination, DestinationState, HeldReason, Kind
 from leadapp.extensions import db
 from leadapp.files.models import Document
+from leadapp.leads import copies
 from leadapp.leads.models import Form, Lead
 from leadapp.leads.notification import email_payload
 from leadapp.leads.webhook_payload import webhook_body
+from leadapp.leads.wishes import wishes_of
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +24,7 @@ BODIES: dict[Kind, Freeze] = {Kind.EMAIL: email_payload, Kind.WEBHOOK: webhook_b
 
 def plan_all(lead: Lead, documents: Sequence[Document]) -> list[Delivery]:
     """The rows of a lead, for the caller to add. A paused destination gets its row too: it waits there."""
-    destinations = _destinations(lead.form)
+    destinations = copies.choose(lead, wishes_of(lead).copies, _destinations(lead.form))
     bodies = {kind: _frozen(kind, lead, documents) for kind in {one.kind for one in destinations}}
     held = held_reason(lead)
     return [outbox.plan(lead.id, one, bodies[one.kind], (lead.received_at, held)) for one in destinations]

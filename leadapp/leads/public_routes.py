@@ -9,6 +9,7 @@ from leadapp.accounts.guard import PUBLIC
 from leadapp.config import settings
 from leadapp.extensions import db
 from leadapp.leads import pages
+from leadapp.leads.charsets import clean
 from leadapp.leads.models import Form
 from leadapp.leads.redirects import next_page, origin_of
 from leadapp.leads.snippet import form_address, html_snippet, site_address
@@ -19,7 +20,8 @@ public = Blueprint("public", __name__)
 public.access = PUBLIC  # type: ignore[attr-defined]
 
 
-@public.get("/")
+# OPTIONS on these addresses is the preflight of a post, answered by form_routes.
+@public.get("/", provide_automatic_options=False)
 def start() -> str:
     """What this is. In production a quiet page: it is public, and the people who belong here log in."""
     if settings().is_production:
@@ -36,7 +38,6 @@ def start() -> str:
     )
 
 
-# OPTIONS on this address is the preflight of a post, answered by form_routes.
 @public.get("/f/<key>", provide_automatic_options=False)
 def form_page(key: str) -> str:
     """Whoever opens the address that a form posts to gets the form."""
@@ -52,7 +53,7 @@ def thanks(key: str) -> Response:
 
 
 def _form(key: str) -> Form | None:
-    return db.session.scalar(select(Form).where(Form.key == key))
+    return db.session.scalar(select(Form).where(Form.key == clean(key)))
 
 
 def _way_back(form: Form) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from leadapp.columns import new_id
 from leadapp.files.uploads import Upload
+from leadapp.leads.charsets import clean
 from leadapp.leads.fields import Understood, as_text, understand
 from leadapp.leads.models import Form, Lead, LeadStatus
 
@@ -80,14 +81,14 @@ def interpret(lead: Lead, form: Form, payload: dict[str, Any], page: str) -> Und
 
 
 def _fill_in(lead: Lead, understood: Understood) -> None:
-    lead.email, lead.name = understood.email[:320], understood.name
-    lead.phone, lead.message = understood.phone, understood.message
+    lead.email, lead.name = clean(understood.email)[:320], clean(understood.name)
+    lead.phone, lead.message = clean(understood.phone), clean(understood.message)
     lead.fields = dict(understood.answers)
     if len(understood.email) > 320:
         lead.fields["email"] = understood.email  # the column is indexed and short; nothing is cut away unseen
     for name in ATTRIBUTES:
-        setattr(lead, name, understood.attribution[name])
-    lead.is_spam, lead.spam_reason = bool(understood.spam_reason), understood.spam_reason[:200]
+        setattr(lead, name, clean(understood.attribution[name]))  # what a query hides behind %00 is text too
+    lead.is_spam, lead.spam_reason = bool(understood.spam_reason), clean(understood.spam_reason)[:200]
     lead.is_test = understood.is_test
     lead.problems = [*lead.problems, *understood.problems]
 

@@ -22,6 +22,7 @@ import pytest
 import requests
 from redis import Redis
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -161,6 +162,11 @@ class Visitor:
 
     @property
     def text(self) -> str:
+        for _ in range(20):
+            try:
+                return self.driver.find_element(By.TAG_NAME, "main").text
+            except StaleElementReferenceException:
+                time.sleep(0.1)  # the next page was just coming
         return self.driver.find_element(By.TAG_NAME, "main").text
 
     def find(self, selector: str) -> WebElement:

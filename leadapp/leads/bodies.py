@@ -1,0 +1,61 @@
+"""The bytes of a post: all of them, unpacked, and never more than the limit."""
+
+import zlib
+
+from flask import Request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+
+from leadapp.config import Settings
+from leadapp.errors import PayloadError
+
+# zlib's window: 31 reads gzip, 15 reads zlib, which is what "deflate" means (RFC 9110, 8.4.1).
+PACKED = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+
+
+def read_body(asking: Request, limits: Settings) -> bytes:
+    """The body, unpacked. PayloadError: too large, packed in a way that we do not know, or damaged."""
+    try:
+        raw = asking.get_data(cache=True)
+    except RequestEntityTooLarge as error:
+        raise _too_large(limits) from error
+    if asking.content_length is None and len(raw) >= limits.max_post_bytes:
+        raise _too_large(limits)  # Werkzeug cuts a body of unknown length off without a word
+    for name in reversed(asking.headers.get("Content-Encoding", "").lower().split(",")):
+        if name.strip() not in ("", "identity"):
+            raw = _unpacked(raw, name.strip(), limits)
+    return raw
+
+
+def is_cut_off(asking: Request) -> bool:
+    """Whether less came than was announced: the visitor's connection broke, and gunicorn passed on what it had."""
+    return asking.content_length is not None and len(asking.get_data()) < asking.content_length
+
+
+def body_size(asking: Request, limits: Settings) -> int:
+    """What a post counts for the limit of bytes; one that does not say its length is read for it."""
+    length = asking.content_length
+    if length is None:
+        try:
+            length = len(asking.get_data(cache=True))
+        except HTTPException:  # too large or broken off: whoever reads it next says so
+            length = limits.max_post_bytes
+    return min(max(length, 1), limits.max_post_bytes)
+
+
+def _unpacked(raw: bytes, name: str, limits: Settings) -> bytes:
+    if name not in PACKED:
+        raise PayloadError(415, "UNSUPPORTED_ENCODING", "We cannot unpack this post. Send it as it is, or as gzip.")
+    try:
+        unpacking = zlib.decompressobj(PACKED[name])
+        plain = unpacking.decompress(raw, limits.max_post_bytes + 1)  # what came before a break is kept
+    except zlib.error as error:
+        raise PayloadError(400, "DAMAGED_BODY", "The post arrived damaged and could not be unpacked.") from error
+    if len(plain) > limits.max_post_bytes:
+        raise _too_large(limits)
+    return plain
+
+
+def _too_large(limits: Settings) -> PayloadError:
+    megabytes = limits.max_post_bytes / 1_000_000
+    message = f"This is too large to be sent: at most {megabytes:g} MB, files included."
+    return PayloadError(413, "FILES_TOO_BIG", message)

@@ -1,0 +1,258 @@
+"""Which field plays which role: names first, then values; each find with a score and a reason."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from leadapp.leads import field_values as look
+from leadapp.leads.field_names import (
+    CONFIRMS,
+    GENERIC,
+    LEADING,
+    NAMES,
+    NOISE,
+    NUMBERED,
+    OTHER,
+    OTHERS,
+    OWNERS,
+    STEMS,
+    WEAK,
+    plain,
+)
+from leadapp.leads.field_payload import Leaf, Path
+
+PINNED = 1000
+ENOUGH = 40  # a field below this score does not play the role
+FIRST, EXACT, TRIMMED, AMONG, INSIDE, BESIDE_OTHER, WEAKLY = 106, 100, 90, 70, 55, 45, 35
+LONGEST_NAME_OF_A_FIELD = 300
+PARTS = re.compile(r"[\[\]]+|\.(?=\S)|(?<=\d)/")  # lead[email], lead.email, 0-1/email
+WORDS = re.compile(r"(?<=[a-zа-яёà-ÿ])(?=[A-ZА-ЯЁ])|[\W_]+")
+NOT_ALONE = frozenset({"first", "last", "given", "family", "second", "from", "to", "sei", "mei", "ten", "ad", "not"})
+SAID_AGAIN = ("確認", "확인", "确认")
+HOLDERS = frozenset("full value val number e164 international".split())
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a field's name alone says."""
+
+    scores: Mapping[str, int]
+    is_other: bool
+    is_generic: bool
+    is_owners: bool
+    is_others: bool
+    is_confirm: bool
+
+
+@dataclass
+class Finds:
+    """The leaf and text of each role, with score and reason; `used` are the paths that went into them."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+    scores: dict[str, int] = field(default_factory=dict)
+    reasons: dict[str, str] = field(default_factory=dict)
+    used: set[Path] = field(default_factory=set)
+    paths: dict[str, Path] = field(default_factory=dict)
+
+    def take(self, role: str, leaf: Leaf, score: int, reason: str) -> None:
+        self.texts[role], self.scores[role], self.reasons[role] = leaf.text.strip(), score, reason
+        self.used.add(leaf.path)
+        self.paths[role] = leaf.path
+
+    def give_back(self, role: str) -> None:
+        self.used.discard(self.paths.pop(role))
+        del self.texts[role], self.scores[role], self.reasons[role]
+
+
+def find(fields: Sequence[Leaf], pinned: Mapping[str, str]) -> Finds:
+    """Fill every role that some field plays. `pinned` says for a role which field a form means."""
+    finds = Finds()
+    for role, name in pinned.items():
+        leaf = next((one for one in fields if is_called(one, name)), None)
+        if leaf and role in NAMES and leaf.path not in finds.used:
+            finds.take(role, leaf, PINNED, f"the form says so ({shown(leaf)})")
+    known = [(one, facts_of(one.path)) for one in fields]
+    for role in ("email", "phone", "first_name", "last_name", "name", "message"):
+        if role not in finds.texts:
+            _by_name(finds, role, known)
+    _settle_names(finds)
+    _by_value(finds, fields)
+    return finds
+
+
+def is_called(leaf: Leaf, name: str) -> bool:
+    """`lead[email]`, `lead.email` and {"lead": {"email"}} are the same field."""
+    return shown(leaf) == name or _parts(leaf.path) == _parts((name,))
+
+
+def shown(leaf: Leaf) -> str:
+    return ".".join(leaf.path)[:100]
+
+
+def _parts(path: Path) -> list[str]:
+    return [part for key in path for part in PARTS.split(key) if part.strip()]
+
+
+def _by_name(finds: Finds, role: str, fields: Sequence[tuple[Leaf, Facts]]) -> None:
+    best: tuple[int, int] = (ENOUGH - 1, 0)
+    chosen: tuple[Leaf, Facts] | None = None
+    for leaf, facts in fields:
+        if (role in facts.scores or role == "email") and leaf.path not in finds.used:
+            rank = (_score(role, leaf, facts), -len(leaf.path))  # the outer one of two that are as good
+            if rank > best:
+                best, chosen = rank, (leaf, facts)
+    if chosen is not None:
+        leaf, facts = chosen
+        says = facts.scores.get(role, 0) > WEAKLY
+        reason = "its name says so" if says else f"its value looks like {VALUE_WORDS[role]}"
+        finds.take(role, leaf, best[0], f"{reason} ({shown(leaf)})")
+
+
+VALUE_WORDS = {
+    "email": "an address",
+    "phone": "a phone number",
+    "name": "a name",
+    "first_name": "a first name",
+    "last_name": "a surname",
+    "message": "a message",
+}
+
+
+def _score(role: str, leaf: Leaf, facts: Facts) -> int:
+    """The name's score, moved by what the value looks like. Somebody else's field comes last, the owner's never."""
+    named = facts.scores.get(role, 0)
+    if facts.is_owners and role in ("email", "name", "phone", "first_name", "last_name"):
+        return 0
+    if role == "email" and not named and look.is_address(leaf.text):
+        named = WEAKLY if not facts.is_others else WEAKLY + 40
+    if not named or (look.is_switch(leaf.text) and named < FIRST):
+        return 0
+    return named + _fit(role, leaf.text, named) - 45 * facts.is_others - 35 * facts.is_confirm
+
+
+def _fit(role: str, text: str, named: int) -> int:
+    """How well the value suits the role: a doubtful name needs a value that looks right."""
+    sure = named >= TRIMMED
+    if role == "email":
+        if look.is_address(text):
+            return 30
+        return -50 if sure else -named
+    if role == "phone":
+        if look.is_phone(text):
+            return 30
+        return (0 if any(map(str.isdigit, text[:60])) else -50) if sure else -named
+    if role == "message":
+        doubtful = named < INSIDE and not look.is_prose(text)
+        return -named if doubtful or (named < FIRST and look.is_number(text)) else 5 * look.is_prose(text)
+    if look.is_address(text) or "://" in text[:300] or look.is_number(text):
+        return -named
+    if named <= WEAKLY:
+        return 10 if look.is_whole_name(text) else -named
+    return 10 if look.is_name(text) else (0 if sure and len(text) <= 200 else -named)
+
+
+def _settle_names(finds: Finds) -> None:
+    """First and last together beat `name` (then often a form's title); `name` beside a first name is the surname."""
+    if finds.texts.keys() >= {"first_name", "last_name", "name"}:
+        halves = [role for role in ("first_name", "last_name") if finds.scores[role] < PINNED]
+        for role in halves if finds.scores["name"] >= PINNED and halves else ["name"]:
+            finds.give_back(role)
+
+
+def _by_value(finds: Finds, fields: Sequence[Leaf]) -> None:
+    """What no name told: a number written like a phone's, a name in a numbered field, the longest free text."""
+    free = [one for one in fields if one.path not in finds.used and not one.is_list]
+    free = [one for one in free if not facts_of(one.path).is_other and not look.is_switch(one.text)]
+    generic = [one for one in free if facts_of(one.path).is_generic]
+    if "phone" not in finds.texts:
+        written = [one for one in free if look.is_written_like_a_phone(one.text)]
+        phones = [one for one in generic if look.is_phone(one.text)] or written
+        if phones:
+            finds.take("phone", phones[0], WEAKLY + 5, f"its value looks like a phone number ({shown(phones[0])})")
+    if not finds.texts.keys() & {"name", "first_name", "last_name"}:
+        _name_by_value(finds, fields, [one for one in generic if one.path not in finds.used])
+    if "message" not in finds.texts:
+        texts = [one for one in free if one.path not in finds.used and _may_be_message(one)]
+        if texts:
+            longest = max(texts, key=lambda one: len(one.text))
+            finds.take("message", longest, WEAKLY + 5, f"its value is the longest free text ({shown(longest)})")
+
+
+def _may_be_message(leaf: Leaf) -> bool:
+    facts = facts_of(leaf.path)
+    if facts.is_owners or facts.is_others or not look.is_prose(leaf.text) or look.is_address(leaf.text):
+        return False
+    if facts.scores.keys() - {"message"}:
+        return False  # its name says something else
+    return facts.is_generic or len(leaf.text[:400].split()) >= 4 or look.UNSPACED.search(leaf.text[:200]) is not None
+
+
+def _name_by_value(finds: Finds, fields: Sequence[Leaf], generic: Sequence[Leaf]) -> None:
+    """People are asked for their name before their address; two short words in a row are first and last name."""
+    named = [one for one in generic if look.is_name(one.text)]
+    address = next((at for at, one in enumerate(fields) if one.path in finds.used), len(fields))
+    before = {one.path for one in fields[:address]}
+    named = [one for one in named if one.path in before] or named
+    whole = next((one for one in named if look.is_whole_name(one.text)), None)
+    if whole:
+        finds.take("name", whole, WEAKLY + 5, f"its value looks like a name ({shown(whole)})")
+    elif len(named) > 1:
+        for role, leaf in zip(("first_name", "last_name"), named, strict=False):
+            finds.take(role, leaf, WEAKLY + 5, f"its value looks like a name ({shown(leaf)})")
+    elif named:
+        finds.take("name", named[0], WEAKLY + 5, f"its value looks like a name ({shown(named[0])})")
+
+
+def facts_of(path: Path) -> Facts:
+    """What the name says, by its last keys; a name of any length is read as far as people write names."""
+    return _facts_of(tuple(key[:LONGEST_NAME_OF_A_FIELD] for key in path[-4:]))
+
+
+@lru_cache(maxsize=4096)
+def _facts_of(path: Path) -> Facts:
+    """Kept, as the fields of a form come again and again."""
+    parts = _parts(path)[-6:] or [path[-1]]
+    last = parts[-1]
+    if len(parts) > 1 and (last.isdigit() or plain(last) in HOLDERS) and not parts[-2].isdigit():
+        last = parts[-2] if plain(last) in HOLDERS or last == "0" else last
+    words = [plain(word) for word in WORDS.split(last)]
+    words = [word for word in words if word]
+    whole = plain(path[-1])
+    others = OTHER.intersection(words) or ({plain(last), whole} & OTHER)
+    scores = {role: _named(role, plain(last), whole, words, is_other=bool(others)) for role in NAMES}
+    if gravity := re.fullmatch(r"input_\d+[._]([36])", path[-1]):
+        scores["first_name" if gravity[1] == "3" else "last_name"] = AMONG
+    is_generic = all(word in GENERIC or any(map(str.isdigit, word)) for word in words)
+    return Facts(
+        {role: score for role, score in scores.items() if score},
+        is_other=bool(others),
+        is_generic=is_generic,
+        is_owners=(bool(OWNERS.intersection(words)) or plain(last) in OWNERS) and "reply" not in words,
+        is_others=not is_generic and bool(OTHERS.intersection(words)),
+        is_confirm=(not is_generic and bool(CONFIRMS.intersection(words))) or any(map(last.__contains__, SAID_AGAIN)),
+    )
+
+
+def _named(role: str, last: str, whole: str, words: Sequence[str], *, is_other: bool) -> int:
+    """How surely this name means the role: 0 for not at all."""
+    table = NAMES[role]
+    core = [word for word in words if word not in NOISE and not word.isdigit()]
+    joined = "".join(core).rstrip("0123456789")
+    trimmed = last.rstrip("0123456789")
+    if role == "message" and ({last, joined} & LEADING):
+        return FIRST
+    if last in table or whole in table:
+        return EXACT
+    if is_other and role not in ("email", "phone", "message"):
+        return 0
+    if not is_other and (trimmed in table or joined in table) and not (trimmed != last and trimmed in NUMBERED):
+        return TRIMMED + 11 * (role == "name" and len(words) > 1)  # `contact_name` before a bare `name`
+    if not is_other and {last, joined} & WEAK.get(role, frozenset()):
+        return WEAKLY
+    hits = [word for word in words if word in table and len(word) > 2 and word not in NOT_ALONE]
+    if hits and not is_other:
+        return max(AMONG - 3 * (len(core) - 1), INSIDE)
+    if hits or any(stem in last for stem in STEMS.get(role, ())):
+        return 0 if {"fax", "telefax"} & set(words) else (BESIDE_OTHER if is_other else INSIDE)
+    return 0

@@ -1,0 +1,72 @@
+"""What a value looks like: an address, a phone number, somebody's name, a message. Every check is linear."""
+
+import re
+
+ADDRESS = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+\.[^@\s<>,;]+")
+PHONE = re.compile(r"[+(]?[\d\s()./\-+]{4,40}(?:(?:x|ext\.?|#)\s?\d{1,6})?", re.IGNORECASE)
+DATE = re.compile(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{4}")
+SWITCHES = frozenset({"on", "off", "yes", "no", "true", "false", "ja", "nein", "oui", "non", "si", "da", "nu"})
+# Scripts that write names and sentences without spaces.
+UNSPACED = re.compile(r"[぀-ヿ㐀-鿿豈-﫿]")
+IDEOGRAPHS = re.compile(r"[぀-ヿ㐀-鿿々]{2,8}|[가-힣]{2,6}")
+LONGEST_NAME = 80
+
+
+def is_address(text: str) -> bool:
+    return len(text) <= 320 and ADDRESS.fullmatch(text.strip()) is not None  # the pattern is slow on long texts
+
+
+def is_phone(text: str) -> bool:
+    text = text.strip()
+    if len(text) > 40 or not PHONE.fullmatch(text) or DATE.fullmatch(text):
+        return False
+    return 6 <= sum(letter.isdigit() for letter in text) <= 15
+
+
+def is_written_like_a_phone(text: str) -> bool:
+    """Not just a number: an international one, or a long one in groups."""
+    text = text.strip()[:41]
+    groups = re.findall(r"\d+", text)
+    return is_phone(text) and (text[0] == "+" or (text[0] in "(0" and len(groups) > 1 and sum(map(len, groups)) >= 9))
+
+
+def is_number(text: str) -> bool:
+    return len(text) <= 100 and text.strip().isdigit()
+
+
+def is_switch(text: str) -> bool:
+    return len(text) <= 5 and text.strip().casefold() in SWITCHES
+
+
+def is_name(text: str) -> bool:
+    """Letters only, few words: it may well be somebody's name."""
+    text = text.strip()
+    if not 2 <= len(text) <= LONGEST_NAME or is_switch(text) or len(text.split()) > 5:
+        return False
+    return all(letter.isalpha() or letter in " .'’-·・" or 0x300 <= ord(letter) < 0x370 for letter in text) or (
+        IDEOGRAPHS.fullmatch(text) is not None
+    )
+
+
+def is_whole_name(text: str) -> bool:
+    """More than one word, each beginning like a name; or a few ideographs."""
+    text = text.strip()
+    if IDEOGRAPHS.fullmatch(text):
+        return True
+    return is_name(text) and len(text.split()) > 1 and not text[0].islower()
+
+
+def is_prose(text: str) -> bool:
+    """Somebody's words, not a choice, a code or an address of a page."""
+    text = text.strip()
+    if "://" in text[:12] or text[:1] in "{[":
+        return False
+    if UNSPACED.search(text[:200]):
+        return len(text) >= 10
+    head = text[:400]
+    return len(text) >= 15 and len(head.split()) >= 3 and sum(map(str.isalpha, head)) > len(head) / 2
+
+
+def is_eastern(text: str) -> bool:
+    """Written in a script whose names begin with the family's."""
+    return IDEOGRAPHS.fullmatch(text.strip()) is not None or re.fullmatch(r"[가-힣一-鿿]", text.strip()) is not None

@@ -1,0 +1,83 @@
+"""Which field is which, in 235 forms as they stand in public code: names of fields as found, values invented.
+
+Right in all four roles (e-mail, name, phone, message), measured on the day this was written:
+
+| forms | how they were used | the code before | after |
+|---|---|---|---|
+| tuned.json, 94 | looked at while the tables and scores were made | 41.5 % | 100 % |
+| unseen.json, 87 | set aside by hash before that; collected by the same person, so not wholly unknown | 50.6 % | 98.9 % at first sight, 100 % now |
+| fresh.json, 54 | collected after the code stood still, from other searches | - | 98.1 % at first sight, 100 % now |
+
+The honest number for forms nobody has seen is the 98.1 %. Invented values are cleaner than people's; forms whose names
+and values both say nothing cannot be known.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leadapp.leads.fields import Understood, as_text, understand
+
+FORMS = Path(__file__).parent / "forms"
+ROLES = ("email", "name", "phone", "message")
+
+
+def forms_of(name: str) -> list[dict[str, Any]]:
+    return json.loads((FORMS / name).read_text("utf-8"))
+
+
+def every_form() -> list[dict[str, Any]]:
+    return [form for file in sorted(FORMS.glob("*.json")) for form in forms_of(file.name)]
+
+
+def told(found: Understood) -> dict[str, str]:
+    return {role: getattr(found, role) for role in ROLES}
+
+
+@pytest.mark.parametrize("form", every_form(), ids=lambda form: f"{form['language']}: {form['source']}")
+def test_a_real_form_is_understood(form):
+    found = understand(form["payload"])
+    assert told(found) == form["expected"], found.reasons
+
+
+@pytest.mark.parametrize("name", ["tuned.json", "unseen.json", "fresh.json"])
+@pytest.mark.parametrize("role", ROLES)
+def test_ninety_five_of_a_hundred_are_right_in_every_role(name, role):
+    forms = forms_of(name)
+    right = sum(getattr(understand(form["payload"]), role) == form["expected"][role] for form in forms)
+    assert right >= 0.95 * len(forms)
+
+
+def test_there_are_enough_forms_in_enough_languages():
+    forms = every_form()
+    assert len(forms) >= 200
+    assert len({form["language"] for form in forms}) >= 25
+    assert len({json.dumps(list(form["payload"])) + form["source"] for form in forms}) == len(forms)
+
+
+@pytest.mark.parametrize("form", every_form(), ids=lambda form: f"{form['language']}: {form['source']}")
+def test_every_role_of_a_real_form_has_a_reason_and_a_score(form):
+    found = understand(form["payload"])
+    filled = {role for role in ROLES if getattr(found, role)}
+    assert filled <= found.reasons.keys()
+    assert all(found.reasons[role] for role in filled)
+
+
+@pytest.mark.parametrize("trap", ["_gotcha", "botcheck", "bot-field", "email_address_check", "b_0123456789ab_01234567"])
+def test_a_honeypot_is_never_picked_in_any_real_form(trap):
+    for form in every_form():
+        payload = form["payload"]
+        if len(payload) == 1:
+            continue  # wrapped: the honeypot would stand inside
+        for bait in ("bot@spam.example", "Bot Botson", "+49 30 5550123", "Buy our very cheap things right now, please"):
+            found = understand({**payload, trap: bait})
+            assert found.spam_reason
+            assert bait not in told(found).values()
+            assert trap not in found.answers
+
+
+def test_answers_of_real_forms_are_plain_to_read():
+    for form in every_form():
+        assert all(as_text(value) for value in understand(form["payload"]).answers.values())
