@@ -433,3 +433,7 @@ def test_a_viewer_sees_no_buttons_and_crafted_posts_are_refused(app, form):
         assert "Export" not in viewer.text(url)
     assert viewer.get("/admin/leads/export/csv/").status_code == 403
     assert viewer.confirmed("/admin/deliveries/do/again", rowid=str(rows_of(lead)[0].id)).status_code == 403
+
+
+def test_a_day_that_no_calendar_ends_is_left_out(desk):
+    assert desk.get("/admin/leads/?flt8_received_to=9999-12-31").status_code == 200

@@ -9,7 +9,7 @@ from leadapp import clock
 from leadapp.accounts.models import RoleName
 from leadapp.database import transaction
 from leadapp.deliveries import destinations
-from leadapp.deliveries.models import DeliveryState, Destination, DestinationState, Kind
+from leadapp.deliveries.models import DeliveryState, Destination, DestinationState, DisabledBy, Kind
 from leadapp.extensions import db
 from leadapp.leads.models import LeadStatus
 from leadapp.ops.models import Heartbeat
@@ -250,3 +250,12 @@ def test_no_page_has_inline_handlers_styles_or_scripts(desk):
         assert "javascript:" not in page, url
         assert not re.search(r"<script(?![^>]*\bsrc=)", page), url
         assert not re.search(r'(src|href)="(https?:)?//(?!localhost|hook\.example)', page), url
+
+
+def test_what_a_receiver_switched_off_is_named_although_nothing_waits(desk):
+    row = add_destination(Kind.WEBHOOK, name="Zapier")
+    with transaction():
+        found = db.session.get(Destination, row.id)
+        found.state, found.disabled_by = DestinationState.DISABLED, DisabledBy.RECEIVER
+        found.state_reason = "The webhook answered 410: it is gone"
+    assert "Zapier is switched off and gets no new leads: The webhook answered 410" in desk.text("/admin/")

@@ -82,7 +82,10 @@ class Since(BaseSQLAFilter):  # type: ignore[misc]
     kind = "date"
 
     def clean(self, value: str) -> datetime:
-        return datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC)
+        day = datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC)
+        if not 2000 <= day.year <= 2999:
+            raise ValueError("no day on which a lead came in")
+        return day
 
     def apply(self, query: Any, value: datetime, alias: Any = None) -> Any:
         return query.filter(self.get_column(alias) >= value)

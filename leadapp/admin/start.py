@@ -19,7 +19,7 @@ from leadapp.admin.filters import said
 from leadapp.admin.guard import Guarded
 from leadapp.admin.leads import LeadView
 from leadapp.config import settings
-from leadapp.deliveries.models import Delivery, DeliveryState, Destination, DestinationState, Kind
+from leadapp.deliveries.models import Delivery, DeliveryState, Destination, DestinationState, DisabledBy, Kind
 from leadapp.extensions import db
 from leadapp.leads.models import Lead, LeadStatus
 from leadapp.ops import heartbeats
@@ -165,4 +165,15 @@ def notices() -> list[str]:
         found.append("Mail is not set up, so no mail goes out. Set MAIL_SERVER and DEFAULT_FROM_EMAIL.")
     elif settings().mail_provider == "smtp" and not settings().sender_address:
         found.append("Mail has no sender. Set DEFAULT_FROM_EMAIL to an address of your own domain.")
-    return found
+    return [*found, *_left_out()]
+
+
+def _left_out() -> list[str]:
+    """What a receiver switched off gets no new leads, also when nothing waits for it that would say so."""
+    query = select(Destination).where(
+        Destination.state == DestinationState.DISABLED, Destination.disabled_by == DisabledBy.RECEIVER
+    )
+    return [
+        f"{row.name} is switched off and gets no new leads: {row.state_reason}. Put it right, then resume it."
+        for row in db.session.scalars(query.order_by(Destination.id))
+    ]

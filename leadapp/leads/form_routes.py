@@ -12,7 +12,7 @@ from leadapp.errors import PayloadError
 from leadapp.extensions import csrf, db, limiter
 from leadapp.files.uploads import read_uploads
 from leadapp.leads import answering, cors, intake, strict
-from leadapp.leads.bodies import body_size, is_cut_off, read_body
+from leadapp.leads.bodies import body_size, is_cut_off, is_small, read_body
 from leadapp.leads.charsets import clean
 from leadapp.leads.fields import as_text
 from leadapp.leads.kept_fields import Typed
@@ -34,7 +34,11 @@ forms.access = PUBLIC  # type: ignore[attr-defined]
 @forms.post("/", provide_automatic_options=False)
 @csrf.exempt  # the form stands on somebody else's site
 @limiter.limit(lambda: settings().ratelimit_posts)
-@limiter.limit(lambda: settings().ratelimit_bytes, cost=lambda: body_size(request, settings()))
+@limiter.limit(
+    lambda: settings().ratelimit_bytes,
+    cost=lambda: body_size(request, settings()),
+    exempt_when=lambda: is_small(request),
+)
 def submit(key: str = "") -> Response:
     """Save the lead, then say so; an error keeps what was typed."""
     form: Form | None = None
