@@ -274,13 +274,21 @@ def test_a_paused_form_answers_as_always_and_holds_everything(app, client):
 
 
 def test_the_bytes_from_one_address_are_limited(app_with):
-    client = app_with(ratelimit_enabled=True, ratelimit_bytes="5000 per hour").test_client()
+    client = app_with(ratelimit_enabled=True, ratelimit_bytes="100000 per hour").test_client()
     add_form()
-    answers = [client.post("/f/contact", json={**ADA, "n": n, "x": "y" * 2000}, headers=JSON) for n in range(3)]
+    large = {**ADA, "x": "y" * 40_000}
+    answers = [client.post("/f/contact", json={**large, "n": n}, headers=JSON) for n in range(3)]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert 0 < int(answers[2].headers["Retry-After"]) <= 3600
-    assert client.post("/submit", json=ADA, headers=JSON).status_code == 429
+    assert client.post("/submit", json=large, headers=JSON).status_code == 429
     assert lead_count() == 2
+
+
+def test_small_posts_are_counted_by_their_number_alone(app_with):
+    client = app_with(ratelimit_enabled=True, ratelimit_bytes="1000 per hour").test_client()
+    add_form()
+    answers = [client.post("/f/contact", json={**ADA, "n": n, "x": "y" * 900}, headers=JSON) for n in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
 
 
 def test_a_post_that_does_not_say_its_length_is_counted_by_its_bytes(app_with):
