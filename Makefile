@@ -30,7 +30,7 @@ check: lint
 	@exec $(PY) -m pytest tests/test_shape.py tests/test_drift.py
 
 services: $(DEV_STAMP)
-	@exec sh .ci/services.sh $(PY) -m pytest -m services $(ARGS)
+	@exec sh .ci/services.sh $(PY) sh .ci/in_two_parts.sh $(PY) $(ARGS)
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis

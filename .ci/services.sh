@@ -1,10 +1,11 @@
 #!/bin/sh
-# Brings up what the service tests need, then runs the command given: sh .ci/services.sh .venv/bin/python -m pytest
+# Brings up what the service tests need, then runs the command given: sh .ci/services.sh .venv/bin/python COMMAND ...
 # What already answers is used as it is (TEST_POSTGRES_URL, TEST_REDIS_URL, or this machine's own). What is missing
 # is installed (Debian, as root), started in a temporary folder on ports of its own, and ended with this script.
 set -eu
 
 python=$1
+shift
 export TEST_POSTGRES_URL="${TEST_POSTGRES_URL:-postgresql://postgres@127.0.0.1:5432}"
 export TEST_REDIS_URL="${TEST_REDIS_URL:-redis://127.0.0.1:6379/9}"
 folder=$(mktemp -d)

@@ -5,28 +5,35 @@ import json
 import multiprocessing
 import socket
 import time
+import uuid
 from multiprocessing.sharedctypes import Synchronized
 from typing import Any
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Type: text/plain\r\n\r\nok"
+FORM, GATEWAY = "/f/contact", "/webhooks/leads/"
 
 
-def post_many(port: int, count: int, lanes: int, per_second: float = 0.0) -> tuple[float, list[float]]:
-    """Post `count` leads over `lanes` kept connections in a process of their own. Returns seconds and latencies."""
+def post_many(
+    port: int, count: int, lanes: int, per_second: float = 0.0, *, path: str = FORM
+) -> tuple[float, list[float]]:
+    """Post `count` leads over `lanes` kept connections in a process of their own. Returns seconds and latencies.
+
+    At a given rate, a latency counts from the moment at which its post was due, so that a queue is not left out.
+    """
     context = multiprocessing.get_context("spawn")
     answers: Any = context.SimpleQueue()
-    process = context.Process(target=_lanes, args=(port, count, lanes, per_second, answers))
+    process = context.Process(target=_lanes, args=(port, count, lanes, per_second, path, answers))
     process.start()
     took, latencies = answers.get()
     process.join()
     return took, latencies
 
 
-def _lanes(port: int, count: int, lanes: int, per_second: float, answers: Any) -> None:
-    answers.put(asyncio.run(_post_all(port, count, lanes, per_second)))
+def _lanes(port: int, count: int, lanes: int, per_second: float, path: str, answers: Any) -> None:
+    answers.put(asyncio.run(_post_all(port, count, lanes, per_second, path)))
 
 
-async def _post_all(port: int, count: int, lanes: int, per_second: float) -> tuple[float, list[float]]:
+async def _post_all(port: int, count: int, lanes: int, per_second: float, path: str) -> tuple[float, list[float]]:
     numbers = iter(range(count))
     latencies: list[float] = []
     began = time.perf_counter()
@@ -35,9 +42,10 @@ async def _post_all(port: int, count: int, lanes: int, per_second: float) -> tup
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         for number in numbers:
             if per_second:
-                await asyncio.sleep(max(0.0, began + number / per_second - time.perf_counter()))
-            sent = time.perf_counter()
-            writer.write(_request(number))
+                due = began + number / per_second
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            sent = due if per_second else time.perf_counter()
+            writer.write(_request(number, path))
             await _answer(reader)
             latencies.append(time.perf_counter() - sent)
         writer.close()
@@ -46,16 +54,20 @@ async def _post_all(port: int, count: int, lanes: int, per_second: float) -> tup
     return time.perf_counter() - began, latencies
 
 
-def _request(number: int) -> bytes:
-    payload = {
+def _request(number: int, path: str) -> bytes:
+    payload: dict[str, Any] = {
         "name": f"Visitor {number}",
         "email": f"visitor{number}@example.com",
         "message": f"Please call me back about number {number}.",
         "posted_at": str(time.time()),
     }
+    if path == GATEWAY:
+        payload["email"] = f"visitor.{uuid.uuid4().hex}@example.com"  # the same person again would be spared
+        payload |= {"phone": f"+49 681 {5_000_000 + number}", "house": {"is_owner": "ja"}}
+        payload |= {"address": {"zip": "66123", "street": f"Main St {number}"}}
     body = json.dumps(payload).encode()
     head = (
-        "POST /f/contact HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
         f"Accept: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

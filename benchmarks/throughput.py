@@ -8,39 +8,25 @@ PostgreSQL is; databases of its own are made and dropped. Everything stays on lo
 """
 
 import os
-import secrets
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 
 from benchmarks import bare
 from benchmarks.load import Receiver, post_many
-from tests.services.conftest import POSTGRES
+from tests.services.conftest import fresh_database
 from tests.services.stack import Stack, free_port, wait_for
 
 LEADS = int(os.environ.get("BENCH_LEADS", "2000"))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
 LANES = 8
-
-
-@contextmanager
-def database() -> Iterator[str]:
-    name = f"bench_{secrets.token_hex(4)}"
-    with psycopg.connect(f"{POSTGRES}/postgres", autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
-    try:
-        yield f"{POSTGRES}/{name}"
-    finally:
-        with psycopg.connect(f"{POSTGRES}/postgres", autocommit=True) as connection:
-            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
 def spread(values: list[float]) -> str:
@@ -52,9 +38,11 @@ def milliseconds(values: list[float]) -> str:
     return f"p50 {ordered[len(ordered) // 2] * 1000:.1f} ms, p99 {ordered[int(len(ordered) * 0.99)] * 1000:.1f} ms"
 
 
-def accepted(port: int) -> float:
+def accepted(stack: Stack, name: str, port: int) -> float:
+    before = cpu_milliseconds(stack, name)
     took, latencies = post_many(port, LEADS, LANES)
-    print(f"    {LEADS / took:.0f}/s, {milliseconds(latencies)}")
+    cpu = (cpu_milliseconds(stack, name) - before) / LEADS
+    print(f"    {name}: {LEADS / took:.0f}/s, {milliseconds(latencies)}, {cpu:.2f} ms of CPU a post")
     return LEADS / took
 
 
@@ -107,12 +95,25 @@ def pss_megabytes(stack: Stack, *names: str) -> float:
     """Proportional memory of these processes and all that they started."""
     total = 0
     for name in names:
-        session = stack.processes[name].pid
-        listing = subprocess.run(["ps", "-o", "pid=", "-s", str(session)], capture_output=True, text=True, check=True)
-        for pid in listing.stdout.split():
+        for pid in pids_of(stack, name):
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
             total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
     return total / 1024
+
+
+def cpu_milliseconds(stack: Stack, name: str) -> float:
+    """What this process and all that it started have spent, in the kernel too."""
+    ticks = 0
+    for pid in pids_of(stack, name):
+        after_name = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        ticks += int(after_name[11]) + int(after_name[12])
+    return ticks / os.sysconf("SC_CLK_TCK") * 1000
+
+
+def pids_of(stack: Stack, name: str) -> list[str]:
+    session = str(stack.processes[name].pid)
+    listing = subprocess.run(["ps", "-o", "pid=", "-s", session], capture_output=True, text=True, check=True)
+    return listing.stdout.split()
 
 
 def backlog(stack: Stack, receiver: Receiver, prepare: Callable[[], object]) -> float:
@@ -123,7 +124,7 @@ def backlog(stack: Stack, receiver: Receiver, prepare: Callable[[], object]) -> 
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder, database() as address:
+    with tempfile.TemporaryDirectory() as folder, fresh_database() as address:
         receiver = Receiver()
         one_webhook = {"mail_server": "", "lead_notification_email": "", "zapier_webhook_url": receiver.url}
         stack = Stack(
@@ -152,8 +153,8 @@ def run(stack: Stack, receiver: Receiver) -> None:
     print("accept, ours / bare:")
     ours, least = [], []
     for _ in range(ROUNDS):
-        ours.append(accepted(stack.port))
-        least.append(accepted(port))
+        ours.append(accepted(stack, "web", stack.port))
+        least.append(accepted(stack, "bare", port))
     print(f"accepted/s: ours {spread(ours)}, bare {spread(least)}")
     print(f"  ratio {statistics.median(ours) / statistics.median(least):.2f} (aim: 0.6)")
     stack.start_worker()

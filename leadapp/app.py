@@ -8,14 +8,14 @@ from leadapp.accounts import models as _accounts  # noqa: F401 - every table is 
 from leadapp.accounts import setup as accounts
 from leadapp.admin import site
 from leadapp.config import ROOT, Settings
+from leadapp.deliveries import claims, outbox, replay
 from leadapp.deliveries import models as _deliveries  # noqa: F401
-from leadapp.deliveries import outbox
 from leadapp.extensions import csrf, db, mail, migrate
 from leadapp.files import models as _files  # noqa: F401
-from leadapp.leads import form_routes, integration, public_routes
+from leadapp.leads import form_routes, intake, integration, public_routes, replaying, webhook_routes
 from leadapp.leads import models as _leads  # noqa: F401
 from leadapp.messages.providers import smtp
-from leadapp.ops import health, logs, sentry
+from leadapp.ops import health, logs, metrics, openapi, sentry, stats
 from leadapp.ops import models as _ops  # noqa: F401
 from leadapp.slowclients import BodyFirst
 
@@ -44,15 +44,17 @@ def create_app(config: Settings | None = None) -> Flask:
     smtp.init_app(app)
     limits.init_app(app)
     health.init_app(app)
+    metrics.init_app(app)
 
-    app.register_blueprint(public_routes.public)
-    app.register_blueprint(form_routes.forms)
+    for blueprint in (public_routes.public, form_routes.forms, webhook_routes.webhooks, stats.stats, openapi.api):
+        app.register_blueprint(blueprint)
     accounts.init_app(app)
     site.init_app(app)
     errorpages.init_app(app)
 
     # What a lead shows of its deliveries is written in the transaction that changes them.
-    outbox.ON_CHANGE = [integration.refresh]
+    outbox.ON_CHANGE, replay.LEADS = [integration.refresh], replaying
+    claims.ON_ENDED[:], intake.ON_ACCEPTED[:] = [metrics.count_ended], [metrics.count_accepted]
 
     cli.init_app(app)
     return app

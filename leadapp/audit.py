@@ -59,14 +59,17 @@ class AuditEvent(Model):
 
 def record(subject: Subject, action: str, actor: str = SYSTEM, **facts: Any) -> None:
     """Add one event to the open transaction; `actor` is a user's e-mail, or what part of the app acted."""
-    db.session.add(
-        AuditEvent(
-            subject_kind=subject.__tablename__,
-            subject_id=str(subject.id),
-            action=action,
-            actor=actor,
-            facts=facts,
-        )
+    db.session.add(event(subject, action, actor, **facts))
+
+
+def event(subject: Subject, action: str, actor: str = SYSTEM, **facts: Any) -> AuditEvent:
+    """The same event, for a caller that inserts it by itself."""
+    return AuditEvent(
+        subject_kind=subject.__tablename__,
+        subject_id=str(subject.id),
+        action=action,
+        actor=actor,
+        facts=facts,
     )
 
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 from uuid import UUID
 
 import click
@@ -18,10 +19,10 @@ from leadapp.config import settings
 from leadapp.database import is_postgresql
 from leadapp.deliveries.setup import upsert_destinations
 from leadapp.deliveries.sweep import sweep as sweep_once
-from leadapp.dev import settings_pages
+from leadapp.dev import mock_customer_api, settings_pages
 from leadapp.errors import DeliveryFailed, LeadappError
 from leadapp.extensions import db
-from leadapp.leads import jobs
+from leadapp.leads import jobs, rulesets
 from leadapp.leads.models import Lead
 from leadapp.leads.setup import ensure_forms
 
@@ -29,7 +30,8 @@ SETUP_LOCK = 5_323_268_779  # any fixed number of its own
 
 
 def init_app(app: Flask) -> None:
-    for command in (setup, create_user, show_settings, send_lead_notification, send_lead_webhook, sweep):
+    commands = (setup, create_user, show_settings, send_lead_notification, send_lead_webhook, sweep, run_mock)
+    for command in commands:
         app.cli.add_command(command)
 
 
@@ -70,6 +72,8 @@ def setup(first_owner: str | None) -> None:
         if first_owner:
             _make_first(first_owner)
         _name_destinations()
+        if fault := rulesets.mapping_fault():
+            click.echo(fault)
     click.echo("The database is set up.")
 
 
@@ -169,3 +173,23 @@ def sweep() -> None:
     """Look once for what is due and for what was left behind, as the clock does every few seconds."""
     counts = sweep_once()
     click.echo(", ".join(f"{name}: {count}" for name, count in counts.items()))
+
+
+@click.command("mock-customer-api")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
+@click.option("--port", default=8090, show_default=True, help="Port to listen at; 0 takes a free one.")
+@click.option(
+    "--token", default="", envvar="CUSTOMER_TOKEN", help="Ask for this bearer token; CUSTOMER_TOKEN unless said."
+)
+@click.option("--failure-rate", default=0.0, show_default=True, help="Share of calls that fail with 503, 0 to 1.")
+@click.option("--status", default=0, help="Answer every call with this status; 0: as usual.")
+@click.option("--delay", default=0.0, show_default=True, help="Seconds before each answer.")
+def run_mock(host: str, port: int, token: str, **behaviour: Any) -> None:
+    """Stand in for the customer's API: take leads, and show at / what arrived. Change it with POST /mock."""
+    wanted = mock_customer_api.Behaviour(**behaviour)
+    if faults := wanted.faults():
+        raise click.ClickException("; ".join(faults))
+    try:
+        mock_customer_api.run((host, port), mock_customer_api.Mock(token, wanted), click.echo)
+    except OSError as error:
+        raise click.ClickException(f"It cannot listen at {host}:{port}: {error.strerror}") from None

@@ -74,7 +74,9 @@ class Settings(BaseSettings):
     )
     body_seconds: float = setting("App", "Seconds in which the body of a request has to arrive", 30.0)
     log_level: str = setting("App", "DEBUG, INFO, WARNING or ERROR", "INFO")
-    metrics_token: SecretStr = setting("App", "Bearer token for figures that machines read", SecretStr(""))
+    metrics_token: SecretStr = setting(
+        "App", "Bearer token for /metrics and /stats; empty: open in development, closed elsewhere", SecretStr("")
+    )
 
     database_url: str = setting("Storage", "postgresql://... (postgres:// too); empty: SQLite in instance/", "")
     redis_url: str = setting("Storage", "redis://... or rediss://...; Redis or Valkey", "redis://127.0.0.1:6379/0")
@@ -95,13 +97,40 @@ class Settings(BaseSettings):
     duplicate_window_hours: float = setting(
         "Leads", "The same content on the same form within this many hours is kept, linked and not sent again", 24.0
     )
+    spam_min_seconds: float = setting(
+        "Leads", "A post of our own form page within so many seconds of opening it is kept as spam; 0: never", 0.0
+    )
+    spam_max_links: int = setting("Leads", "More links than this in what was written is kept as spam; 0: never", 0)
     max_post_bytes: int = setting("Leads", "Largest post in bytes, files included", 10_000_000)
     max_field_bytes: int = setting("Leads", "Largest single text field in bytes", 1_000_000)
     max_fields: int = setting("Leads", "Most fields in one post", 1_000)
     max_files: int = setting("Leads", "Most files in one post", 10)
+    default_country: str = setting(
+        "Leads", "Country of new forms, ISO 3166 alpha-2: how national phone numbers are read; empty: as they came", ""
+    )
+    webhook_shared_secret: SecretStr = setting(
+        "Leads",
+        "What senders of JSON put into X-Shared-Secret, unless their form has its own; empty: not checked",
+        SecretStr(""),
+    )
+    max_webhook_bytes: int = setting("Leads", "Largest body of /webhooks/leads/ in bytes", 1_000_000)
+    ratelimit_webhooks: str = setting("Leads", "Posts to /webhooks/leads/ from one address", "100 per minute")
     ratelimit_enabled: bool = setting("Leads", "Limit posts for each address", True)
     ratelimit_posts: str = setting("Leads", "Posts to forms from one address", "100 per minute")
     ratelimit_bytes: str = setting("Leads", "Bytes posted to forms from one address", "200000000 per hour")
+
+    customer_api_url: str = setting(
+        "Customer", "The customer's API: leads of forms with a mapping are posted here as JSON", ""
+    )
+    customer_token: SecretStr = setting("Customer", "Bearer token for the customer's API", SecretStr(""))
+    customer_product_name: str = setting(
+        "Customer", "The constant that the shipped mapping sends as product.name", "Website lead"
+    )
+    attribute_mapping_path: str = setting(
+        "Customer",
+        "JSON file that says which field becomes which of theirs; relative: from the project's folder",
+        "leadapp/rules/customer_attribute_mapping.json",
+    )
 
     mail_backend: str = setting(
         "Mail",

@@ -12,7 +12,7 @@ from werkzeug.exceptions import HTTPException
 from leadapp import clock
 from leadapp.errors import PayloadError
 from leadapp.extensions import limiter
-from leadapp.leads import cors, pages
+from leadapp.leads import cors, pages, webhook_answers
 from leadapp.leads.answering import error_json, refusal, wants_json
 from leadapp.leads.kept_fields import Typed
 from leadapp.ops import logs
@@ -122,6 +122,8 @@ def _words(error: HTTPException) -> Words:
 
 
 def _answer(status: int, words: Words) -> Response:
+    if webhook_answers.is_ours(request.path):
+        return webhook_answers.failure(status, words.code, f"{words.title}. {words.text}".strip())
     if _is_form_post():
         message = NOT_SENT.get(status, f"Your message was not sent. {words.title}. {words.text}")
         return cors.allow(refusal(PayloadError(status, words.code, message), typed=_typed(status)), None)

@@ -3,6 +3,7 @@
 LeadappError
 ├── ConfigurationError          the app refuses to start; the message names the setting
 ├── PayloadError                a request that cannot be a lead (status, code, field, message)
+├── RulesError                  rules, a mapping or a table of answers that cannot be used (reason, line)
 ├── TransitionError             a state change that states.md does not know
 ├── EgressError                 our HTTP client refused or gave up (never a receiver's answer)
 │   ├── BlockedAddressError     the address is private or otherwise not to be reached
@@ -31,15 +32,31 @@ class ConfigurationError(LeadappError):
 class PayloadError(LeadappError):
     """A request that cannot be accepted as a lead.
 
-    `status` is the HTTP status, `code` the machine's word, `field` the field at fault or "".
+    `status` is the HTTP status, `code` the machine's word, `field` the field at fault or ""; `position` is where a
+    body of JSON breaks (line, column, offset).
     """
 
-    def __init__(self, status: int, code: str, message: str, field: str = "") -> None:
+    def __init__(
+        self, status: int, code: str, message: str, field: str = "", *, position: dict[str, int] | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
         self.field = field
+        self.position = position
+
+
+class RulesError(LeadappError):
+    """Rules, a mapping or a table of answers that cannot be used.
+
+    `reason` says what is wrong and what to do; `line` is the line of the JSON text, or None when there is no one line.
+    """
+
+    def __init__(self, reason: str, line: int | None = None) -> None:
+        super().__init__(f"Line {line}: {reason}" if line else reason)
+        self.reason = reason
+        self.line = line
 
 
 class TransitionError(LeadappError):

@@ -4,6 +4,7 @@ Nothing is relaxed for third parties: no page of Leadapp loads anything from ano
 """
 
 import secrets
+from functools import lru_cache
 
 from flask import Flask, Response, request
 
@@ -39,7 +40,9 @@ def init_app(app: Flask) -> None:
 
 def nonce() -> str:
     """This request's nonce, for `<script nonce="...">` and `<style nonce="...">`."""
-    made: str = request.environ.setdefault("leadapp.csp_nonce", secrets.token_urlsafe(16))
+    if "leadapp.csp_nonce" not in request.environ:
+        request.environ["leadapp.csp_nonce"] = secrets.token_urlsafe(16)
+    made: str = request.environ["leadapp.csp_nonce"]
     return made
 
 
@@ -53,20 +56,25 @@ def allow(directive: str, source: str) -> None:
 
 
 def policy() -> str:
-    """The Content-Security-Policy of this answer."""
-    parts, allowed = [], request.environ.get("leadapp.csp_more", [])
+    """The Content-Security-Policy of this answer; the nonce is in it when the page asked for one."""
+    return _policy(request.environ.get("leadapp.csp_nonce", ""), tuple(request.environ.get("leadapp.csp_more", ())))
+
+
+@lru_cache(maxsize=64)  # answers without a page all have the same
+def _policy(made: str, allowed: tuple[tuple[str, str], ...]) -> str:
+    parts = []
     for directive, sources in POLICY.items():
         more = tuple(source for named, source in allowed if named == directive)
-        own = (f"'nonce-{nonce()}'",) if directive in WITH_NONCE else ()
+        own = (f"'nonce-{made}'",) if made and directive in WITH_NONCE else ()
         parts.append(" ".join((directive, *sources, *own, *more)))
     return "; ".join(parts)
 
 
 def protect(response: Response) -> Response:
     """Add the headers; what a view has set itself stays."""
-    for name, value in FIXED.items():
-        response.headers.setdefault(name, value)
-    response.headers.setdefault("Content-Security-Policy", policy())
+    theirs = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - these headers iterate over pairs
+    ours = {**FIXED, "Content-Security-Policy": policy()}
+    response.headers.extend((name, value) for name, value in ours.items() if name.lower() not in theirs)
     if request.path.startswith(PRIVATE) and "/static/" not in request.path:
         response.headers["Cache-Control"] = "no-store"
     if request.is_secure and settings().is_production:

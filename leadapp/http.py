@@ -58,11 +58,13 @@ NEVER_REACHED = AddressTable(
 
 @dataclass(frozen=True)
 class Answer:
-    """What a receiver said: its status, its headers (any case), and the first 4 KiB of its body as text."""
+    """What a receiver said: its status, its headers (any case), and of its body as text the first 4 KiB to keep
+    (`excerpt`), and all that was read of it, at most 64 KiB (`body`)."""
 
     status: int
     headers: Mapping[str, str]
     excerpt: str
+    body: str = ""
 
 
 class EgressPolicy(Policy):
@@ -214,7 +216,8 @@ class Client:
         finally:
             _running.reset(token)
         try:
-            return Answer(response.status_code, response.headers, _excerpt(response))
+            body = _body(response)
+            return Answer(response.status_code, response.headers, _excerpt(body), body)
         finally:
             response.close()
 
@@ -242,7 +245,11 @@ def _why_blocked(error: SSRFGuardError) -> str:
     return "it is not an http or https address"
 
 
-def _excerpt(response: requests.Response) -> str:
+def _excerpt(body: str) -> str:
+    return body.encode()[:EXCERPT_LIMIT].decode("utf-8", "ignore")
+
+
+def _body(response: requests.Response) -> str:
     """The start of the body as text without NUL. The status decides, so a body that breaks off is no failure."""
     kept = bytearray()
     try:
@@ -252,8 +259,7 @@ def _excerpt(response: requests.Response) -> str:
         response.close()
     if response.headers.get("Content-Encoding", "identity").lower() != "identity":
         return ""  # we asked for none, and unpacking what a stranger packed is a risk for nothing
-    text = kept[:EXCERPT_LIMIT].decode("utf-8", "replace").replace("\0", "")
-    return text.encode()[:EXCERPT_LIMIT].decode("utf-8", "ignore")
+    return kept.decode("utf-8", "replace").replace("\0", "")
 
 
 def init_app(app: Flask) -> None:

@@ -15,5 +15,8 @@ def init_app(app: Flask) -> None:
         pool = app.extensions["queue"].redis.connection_pool
         app.config["RATELIMIT_STORAGE_OPTIONS"] = {"connection_pool": pool}
     app.config["RATELIMIT_IN_MEMORY_FALLBACK_ENABLED"] = True
-    app.config["RATELIMIT_SWALLOW_ERRORS"] = True
+    app.config["RATELIMIT_SWALLOW_ERRORS"] = settings.app_env != "test"  # a test shall see them
     limiter.init_app(app)
+    if limiter.enabled:
+        # Every limit stands on its view and is checked there; this hook would look for general ones on every request.
+        app.before_request_funcs[None].remove(limiter._check_request_limit)

@@ -38,6 +38,7 @@ JOBS = {
     "send_lead_webhook": "leadapp.leads.jobs.send_lead_webhook",
     "send_lead_to_customer": "leadapp.leads.jobs.send_lead_to_customer",
     "deliver": "leadapp.deliveries.work.deliver",
+    "show_needs_you": "leadapp.deliveries.work.show_needs_you",
 }
 
 RING_TIMEOUT = 0.3
@@ -133,7 +134,7 @@ def _write(redis: Redis, bells: Sequence[Bell]) -> None:
 
 
 def _arguments(bell: Bell) -> tuple[Any, ...]:
-    return (list(bell.ids),) if bell.job == "deliver" else (bell.ids[0],)
+    return (bell.ids[0],) if bell.job.startswith("send_") else (list(bell.ids),)
 
 
 def reason(error: Exception) -> str:

@@ -10,9 +10,13 @@ from sqlalchemy import or_, update
 from leadapp.clock import db_now
 from leadapp.config import Settings
 from leadapp.database import insert_into, release, transaction
+from leadapp.deliveries import replay_run
 from leadapp.deliveries.sweep import sweep
 from leadapp.extensions import db
+from leadapp.leads import rulesets
+from leadapp.leads.daily import recount as recount_leads
 from leadapp.leads.jobs import recheck, release_resumed
+from leadapp.leads.old_keys import forget_old_keys
 from leadapp.ops.heartbeats import forget_the_dead
 from leadapp.ops.models import PeriodicRun
 
@@ -35,9 +39,13 @@ def periodic_jobs(settings: Settings) -> tuple[Periodic, ...]:
     """Everything that happens by the clock."""
     return (
         Periodic("sweep", settings.sweep_seconds, sweep),
+        Periodic("replay", 5, replay_run.advance),
         Periodic("release_resumed", 15, release_resumed),
         Periodic("recheck", 30, recheck),
+        Periodic("keep_mapping", 15, rulesets.keep_copy),
+        Periodic("recount_leads", 60, recount_leads),
         Periodic("forget_the_dead", 3600, forget_the_dead),
+        Periodic("forget_old_keys", 3600, forget_old_keys),
     )
 
 

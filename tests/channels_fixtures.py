@@ -33,6 +33,12 @@ def webhook_claim(url: str, **overrides: Any) -> Claim:
     return _claim(Kind.WEBHOOK, Purpose.LEAD_WEBHOOK, recipient=url, **given)
 
 
+def crm_claim(url: str, **overrides: Any) -> Claim:
+    settings = {"url": url, **overrides.pop("settings", {})}
+    given = {"payload": '{"phone":"+49681123456"}', "secret": "t0ken", "settings": settings, **overrides}
+    return _claim(Kind.CRM, Purpose.LEAD_TO_CUSTOMER, recipient=url, **given)
+
+
 def _claim(kind: Kind, purpose: Purpose, **given: Any) -> Claim:
     facts: dict[str, Any] = {
         "delivery_id": new_id(),

@@ -1,5 +1,6 @@
 """Fixtures that every test may use: an app on its own SQLite file, with fakeredis for Redis."""
 
+import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ from flask.testing import FlaskClient
 
 from leadapp.app import create_app
 from leadapp.config import Settings
+from leadapp.deliveries import work
 from leadapp.extensions import db, limiter
 
 for _name in Settings.model_fields:  # the machine's own settings must not reach a test
@@ -28,6 +30,13 @@ hypothesis.settings.load_profile("leadapp")
 SECRET = "a test secret that is long enough to be one"
 SettingsFor = Callable[..., Settings]
 AppWith = Callable[..., Flask]
+
+
+def pytest_collection_finish() -> None:
+    """Each test leaves an app behind. Looking for such remains seldom, and only among them, saves a fifth of the time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
 
 
 def make_settings(**overrides: Any) -> Settings:
@@ -112,3 +121,9 @@ def fresh_limits() -> Iterator[None]:
     yield
     if limiter.enabled and limiter._storage is not None:
         limiter.reset()
+
+
+@pytest.fixture(autouse=True)
+def patient_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run waits for all that it sends, so that a test finds it settled, however busy the machine is."""
+    monkeypatch.setattr(work, "PATIENCE", 60.0)

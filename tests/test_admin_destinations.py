@@ -98,7 +98,7 @@ def test_an_address_is_told_of_every_form_or_of_one(desk):
         ("email", "nobody", "not one e-mail address"),
         ("email", "a@x.example, b@x.example", "not one e-mail address"),
         ("email", "a@x.example\r\nBcc: evil@x.example", "not one e-mail address"),
-        ("crm", "https://x.example", "Not a valid choice"),
+        ("sms", "https://x.example", "Choose one of these."),
         ("email", "a@x.example", ""),
     ],
 )

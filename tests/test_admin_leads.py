@@ -80,6 +80,18 @@ def test_search_finds_name_mail_phone_and_message(desk, form, term):
     assert "Grace Hopper" not in page
 
 
+def test_search_finds_a_lead_by_its_id_and_by_what_its_sender_follows_it_by(desk, form):
+    lead = post_lead(form, name="Ada Lovelace")
+    post_lead(form, name="Grace Hopper")
+    with transaction():
+        lead.correlation_id = "order 4711/a"
+    for term in (lead.id, str(lead.id).upper(), lead.id.hex, "order 4711/a"):
+        page = desk.get("/admin/leads/", query_string={"search": str(term)}).text
+        assert "Ada Lovelace" in page, term
+        assert "Grace Hopper" not in page, term
+    assert "Nothing fits" in desk.text("/admin/leads/?search=order+4711")  # the whole of it, or it is no id
+
+
 @pytest.mark.parametrize("search", ["%00", "%", "_", "'", "\\", "%ed%a0%80", "a" * 3000])
 def test_odd_searches_never_break_the_list(desk, form, search):
     post_lead(form)

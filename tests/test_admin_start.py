@@ -17,7 +17,7 @@ from leadapp.ops.models import Heartbeat
 from .desk import Desk, browser
 from .factories import add_desk, add_destination, add_form, post_lead, rows_of, the_row
 
-LISTS = ("leads", "needs-you", "forms", "destinations", "deliveries", "attempts", "audit", "queues")
+LISTS = ("leads", "needs-you", "forms", "destinations", "deliveries", "attempts", "figures", "audit", "queues")
 
 
 @pytest.fixture
@@ -136,19 +136,23 @@ def test_leads_that_could_not_be_checked_are_listed(desk):
 # Thirty days
 def test_the_bars_show_thirty_days_with_a_table_for_those_who_hear(desk):
     form = add_desk()[0]
-    sent, stuck, _, old = (post_lead(form) for _ in range(4))
+    sent, stuck, rejected, _, old = (post_lead(form) for _ in range(5))
     spam = post_lead(form, _gotcha="x")
     with transaction():
         sent.status, stuck.status = LeadStatus.DELIVERED, LeadStatus.PERMANENTLY_FAILED
+        rejected.status = LeadStatus.REJECTED
         stuck.received_at = clock.now() - timedelta(days=29)
         spam.received_at = old.received_at = clock.now() - timedelta(days=40)
     page = desk.text("/admin/")
     assert page.count('class="chart-day"') == 30
     day = clock.now().date()
-    assert f"<title>{day.day} {day:%b}: 2 received, 1 delivered, 1 on the way</title>" in page
+    said = "3 received, 1 delivered, 1 on the way, 1 not passed on"  # what the rules rejected is on no way
+    assert f"<title>{day.day} {day:%b}: {said}</title>" in page
     assert page.count("chart-needs-you-part") == 2  # the bar and the legend
-    assert f'<th scope="row">{day.day} {day:%b}</th><td>2</td><td>1</td><td>1</td><td>0</td><td>0</td>' in page
-    assert f"{form.name}</a></th><td>3</td><td>1</td><td>1</td><td>1</td><td>0</td>" in page
+    assert (
+        f'<th scope="row">{day.day} {day:%b}</th><td>3</td><td>1</td><td>1</td><td>1</td><td>0</td><td>0</td>' in page
+    )
+    assert f"{form.name}</a></th><td>4</td><td>1</td><td>1</td><td>1</td><td>1</td><td>0</td>" in page
 
 
 def test_the_bars_of_an_empty_desk_are_flat(desk):

@@ -9,11 +9,12 @@ from leadapp.config import settings
 from leadapp.deliveries.channels import CHANNELS
 from leadapp.deliveries.models import Kind
 from leadapp.errors import DeliveryError, NotSentError
-from tests.channels_fixtures import mail_claim, soon, webhook_claim
+from tests.channels_fixtures import crm_claim, mail_claim, soon, webhook_claim
 
 BROKEN = {
     Kind.EMAIL: lambda: mail_claim("nobody"),
     Kind.WEBHOOK: lambda: webhook_claim("http://10.0.0.1/"),
+    Kind.CRM: lambda: crm_claim("http://10.0.0.1/"),
 }
 
 

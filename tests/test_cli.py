@@ -35,7 +35,7 @@ def count(app: Flask, table: type[Any]) -> int:
 def test_setup_makes_a_database_that_can_take_a_lead(empty: Flask) -> None:
     done = run(empty, "setup")
     assert done.exit_code == 0, done.output
-    assert count(empty, Form) == 1
+    assert count(empty, Form) == 2
     answer = empty.test_client().post("/f/contact", data={"name": "Ada", "message": "hello"})
     assert answer.status_code == 303
     assert count(empty, Lead) == 1

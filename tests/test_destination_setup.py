@@ -172,9 +172,9 @@ def test_rows_that_an_admin_made_are_left_alone(set_up: SetUp) -> None:
 
 def test_every_install_has_a_contact_form_and_a_renamed_one_keeps_its_name() -> None:
     ensure_forms()
-    form = db.session.scalars(select(Form)).one()
+    form = db.session.scalars(select(Form).where(Form.key == "contact")).one()
     assert (form.key, form.name) == ("contact", "Contact form")
     form.name = "Ask us"
     db.session.commit()
     ensure_forms()
-    assert db.session.scalars(select(Form)).one().name == "Ask us"
+    assert set(db.session.scalars(select(Form.name))) == {"Ask us", "Gateway"}

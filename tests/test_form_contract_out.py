@@ -239,11 +239,12 @@ def test_a_robot_learns_nothing_from_a_strict_form(strict, client):
     assert the_lead().is_spam
 
 
-def test_a_bug_in_reading_the_fields_costs_no_lead_of_a_strict_form(strict, client, monkeypatch):
-    from leadapp.leads import strict as module
+def test_a_bug_in_reading_the_fields_costs_no_lead_of_a_strict_form(strict, client, monkeypatch, caplog):
+    from leadapp.leads import judging
 
-    monkeypatch.setattr(module, "understand", lambda *_: 1 / 0)
+    monkeypatch.setattr(judging, "understand", lambda *_: 1 / 0)
     assert client.post("/f/contact", json={"a": "b"}, headers=JSON).status_code == 200
+    assert (the_lead().problems[0]["code"], caplog.messages.count("the pipeline broke")) == ("PIPELINE", 1)
 
 
 def test_other_forms_take_anything(desk, client):

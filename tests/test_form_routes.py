@@ -15,7 +15,7 @@ from leadapp.database import transaction
 from leadapp.deliveries.models import Delivery, DeliveryState, HeldReason, Kind
 from leadapp.extensions import db
 from leadapp.files.models import Document
-from leadapp.leads import jobs, reading
+from leadapp.leads import jobs, judging
 from leadapp.leads.models import Form, IntegrationStatus, Lead, LeadStatus
 from tests.factories import NOON, add_desk, add_destination, add_form, rows_of, the_row
 
@@ -215,7 +215,7 @@ def test_a_bug_in_the_pipeline_never_costs_the_lead(desk, client, monkeypatch):
     def broken(*_args):
         raise RuntimeError("ada@example.com")
 
-    monkeypatch.setattr(reading, "understand", broken)
+    monkeypatch.setattr(judging, "understand", broken)
     assert client.post("/f/contact", json=ADA, headers=JSON).status_code == 200
     lead = the_lead()
     assert (lead.status, lead.email_status) == (LeadStatus.RECEIVED, IntegrationStatus.PENDING)

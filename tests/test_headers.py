@@ -24,22 +24,32 @@ def test_every_answer_is_protected(client: FlaskClient, path: str) -> None:
     assert directives(answer)["frame-ancestors"] == "'none'"
 
 
-def test_scripts_and_styles_are_our_own_or_carry_the_nonce(client: FlaskClient) -> None:
-    policy = directives(client.get("/healthz/live"))
+def answer_with_a_nonce(app: Flask) -> Any:
+    if "page" not in app.view_functions:
+        page = app.jinja_env.from_string("{{ csp_nonce() }}")
+        app.add_url_rule("/here", "page", lambda: page.render())
+    return app.test_client().get("/here")
+
+
+def test_scripts_and_styles_are_our_own_or_carry_the_nonce(app: Flask) -> None:
+    policy = directives(answer_with_a_nonce(app))
     assert re.fullmatch(r"'self' 'nonce-[\w-]{22}'", policy["script-src"])
     assert re.fullmatch(r"'self' 'nonce-[\w-]{22}'", policy["style-src"])
     assert policy["object-src"] == "'none'"
     assert "unsafe" not in " ".join(policy.values())
 
 
-def test_a_nonce_lasts_for_one_answer(client: FlaskClient) -> None:
-    first, second = (directives(client.get("/healthz/live"))["script-src"] for _ in range(2))
+def test_a_nonce_lasts_for_one_answer(app: Flask) -> None:
+    first, second = (directives(answer_with_a_nonce(app))["script-src"] for _ in range(2))
     assert first != second
 
 
+def test_an_answer_without_a_page_allows_no_inline_script_at_all(client: FlaskClient) -> None:
+    assert directives(client.get("/healthz/live"))["script-src"] == "'self'"
+
+
 def test_a_page_and_its_header_carry_the_same_nonce(app: Flask) -> None:
-    app.add_url_rule("/here", view_func=lambda: app.jinja_env.from_string("{{ csp_nonce() }}").render())
-    answer = app.test_client().get("/here")
+    answer = answer_with_a_nonce(app)
     assert f"'nonce-{answer.text}'" in directives(answer)["script-src"]
 
 

@@ -17,6 +17,7 @@ from leadapp.deliveries.models import Delivery
 from leadapp.deliveries.setup import upsert_destinations
 from leadapp.errors import PermanentError
 from leadapp.extensions import db
+from leadapp.leads.jobs import send_lead_notification
 from leadapp.leads.models import Lead
 from leadapp.leads.setup import ensure_forms
 from leadapp.ops import logs, sentry
@@ -159,6 +160,45 @@ def test_a_lead_can_be_followed_from_its_post_to_its_delivery(app_with: Any, lin
     assert not re.search(r"Ada|ada@|desk@", json.dumps(lines.all()))
 
 
+@pytest.mark.parametrize(
+    ("path", "given", "followed_by"),
+    [
+        ("/f/contact", {"X-Request-ID": "router-id-12345"}, "router-id-12345"),
+        ("/webhooks/leads/contact", {"X-Correlation-Id": "crm 4711"}, "crm 4711"),
+        ("/webhooks/leads/contact", {"X-Correlation-Id": "of ada@shop.example"}, "of [address]"),
+    ],
+)
+def test_one_id_leads_from_the_request_through_the_worker_to_the_attempt(
+    app_with: Any, lines: Lines, path: str, given: dict[str, str], followed_by: str
+) -> None:
+    app = app_with(lead_notification_email="desk@shop.example")
+    ensure_forms()
+    upsert_destinations(settings(), None)
+    app.test_client().post(path, json={"name": "Ada Lovelace", "message": "hi"}, headers=given)
+    lead_id = str(db.session.scalars(select(Lead.id)).one())
+    send_lead_notification(lead_id)  # what a worker runs
+    told = [line for line in lines.all() if line.get("correlation_id") == followed_by]
+    assert [line["message"] for line in told] == ["answered", "settled"]
+    assert {line["lead_id"] for line in told} == {lead_id}
+    assert "ada@" not in json.dumps(lines.all())
+
+
+def test_a_row_that_a_job_takes_along_keeps_its_own_lead(lines: Lines) -> None:
+    with logs.job("send_lead_webhook", "j1", ["l1"]):
+        logger.info("settled", extra={"lead_id": "l2"})
+    assert lines.last()["lead_id"] == "l2"
+
+
+def test_lines_of_a_job_carry_its_name_and_its_lead(lines: Lines) -> None:
+    with logs.job("send_lead_webhook", "j1", ["l1"]):
+        logger.info("within")
+    with logs.job("deliver", "j2", [["d1", "d2"]]):
+        logger.info("within")
+    first, second = lines.all()
+    assert (first["job"], first["job_id"], first["lead_id"]) == ("send_lead_webhook", "j1", "l1")
+    assert (second["job"], second["job_id"], "lead_id" in second) == ("deliver", "j2", False)
+
+
 def test_health_questions_are_not_worth_a_line(app: Flask, lines: Lines) -> None:
     app.test_client().get("/healthz/live")
     assert lines.all() == []
@@ -223,13 +263,17 @@ def test_sentry_events_lose_what_may_quote_a_visitor() -> None:
         "exception": {"values": [{"type": "ValueError", "value": "Ada"}, {"type": "OSError", "value": "to a@b.de"}]},
     }
     scrubbed = sentry.scrub(event, {})
-    assert scrubbed["request"] == {"url": "https://x/f/contact"}
+    assert scrubbed["request"] == {"url": "https://x/..."}
     assert [value["value"] for value in scrubbed["exception"]["values"]] == ["(left out)", "to [address]"]
 
 
 def test_sentry_stays_off_without_an_address(settings_for: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sentry_sdk.init", lambda **_: pytest.fail("it was started"))
+    started: list[Any] = []
+    monkeypatch.setattr("sentry_sdk.init", lambda **options: started.append(options["dsn"]))
     sentry.start(settings_for())
+    assert started == []
+    sentry.start(settings_for(sentry_dsn="https://key@errors.example/1"))
+    assert started == ["https://key@errors.example/1"]
 
 
 def test_sentry_breadcrumbs_are_kept_and_masked() -> None:

@@ -66,7 +66,7 @@ def test_odd_json_is_decided(raw, wanted):
 
 def test_broken_json_says_where():
     with pytest.raises(PayloadError) as raised:
-        parse("application/json", b'{"a": 1,\n "b": }', LIMITS)
+        parse("application/json", b'{"a": "",\n "b": }', LIMITS)
     assert "line 2, column 7" in raised.value.message
 
 

@@ -27,7 +27,7 @@ TOP_LEVEL = (
     *("leadapp", "migrations", "templates", "tests", "docs", "benchmarks", ".ci"),
     *("wsgi.py", "worker.py", "requirements.txt", "requirements-dev.txt", "Procfile", "Procfile.dev", "app.json"),
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "Makefile", "pyproject.toml", "Dockerfile"),
-    *("compose.yaml", ".python-version", ".env.example", ".editorconfig", ".gitignore"),
+    *("compose.yaml", ".dockerignore", ".python-version", ".env.example", ".editorconfig", ".gitignore"),
 )
 
 # From the bottom up; a file imports from its own line and from those before it.
@@ -35,7 +35,7 @@ LAYERS = (
     "errors clock config extensions",
     "signing audit columns database headers limits breaker",
     "queue http network slowclients",
-    "messages",
+    "messages rules",
     "files deliveries",
     "leads accounts",
     "admin ops",

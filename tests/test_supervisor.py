@@ -175,6 +175,7 @@ def test_children_stop_by_themselves_when_the_supervisor_is_killed(start: Start,
     eventually(lambda: len(pids(tmp_path)) == 2)
     parent.kill()
     eventually(lambda: len(read(tmp_path / "orphans").split()) == 2)
+    assert set(map(int, read(tmp_path / "orphans").split())) == set(pids(tmp_path))
 
 
 def test_nothing_is_started_again_while_stopping(start: Start, tmp_path: Path) -> None:

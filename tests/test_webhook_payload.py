@@ -53,6 +53,7 @@ def test_the_body_is_what_the_contract_says():
                 "referrer": "",
             },
             "files": [{"name": "a.pdf", "type": "application/pdf", "size": 1, "sha256": "ab"}],
+            "rejected_because": [],
         },
     }
 

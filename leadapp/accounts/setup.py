@@ -4,7 +4,8 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from flask import Flask, Response, abort, make_response, redirect, render_template, request, url_for
+from flask import Flask, Request, Response, abort, make_response, redirect, render_template, request, url_for
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_limiter import RequestLimit
 from flask_security import Security, SQLAlchemyUserDatastore
 
@@ -23,6 +24,9 @@ def init_app(app: Flask) -> None:
     app.config.from_mapping(_config(app))
     security = Security(login_form=LoginForm, change_password_form=ChangePasswordForm)
     security.init_app(app, SQLAlchemyUserDatastore(db, User, Role))
+    # Nothing of ours asks Flask-Principal; it would look for the person on every request, forms' posts included.
+    app.extensions["security"].principal.identity_loaders.clear()
+    app.session_interface = _Sessions()
     # Sessions are the only way in: the library would also take a token from the address.
     app.login_manager._request_callback = None  # type: ignore[attr-defined]
     app.blueprints["security"].access = guard.PUBLIC  # type: ignore[attr-defined]
@@ -72,6 +76,15 @@ def _config(app: Flask) -> dict[str, Any]:
         "REMEMBER_COOKIE_SECURE": is_secure,
         "REMEMBER_COOKIE_SAMESITE": "Lax",
     }
+
+
+class _Sessions(SecureCookieSessionInterface):
+    """Flask's sessions; whoever brings no cookie costs no cryptography."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        if not request.cookies.get(self.get_cookie_name(app)):
+            return self.session_class()
+        return super().open_session(app, request)
 
 
 def _gone() -> Response:

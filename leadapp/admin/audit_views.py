@@ -21,6 +21,7 @@ KINDS = {
     "delivery": ("Delivery", "deliveries.details_view", guard.STAFF),
     "destination": ("Destination", "destinations.details_view", guard.DESK),
     "form": ("Form", "desk_forms.details_view", guard.DESK),
+    "replay": ("Send again", "replays.details_view", guard.SENDERS),
     "user": ("Account", "", guard.OWNERS),
     "job": ("Job", "", guard.OPERATORS),
 }

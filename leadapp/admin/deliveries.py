@@ -12,7 +12,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import defer, joinedload, undefer
 
 from leadapp.accounts import guard
-from leadapp.admin import sending, showing
+from leadapp.admin import replay_new, sending, showing
 from leadapp.admin.filters import Choice, ExactlyNumber, NumberChoice, Since, Until, named, said
 from leadapp.admin.keyset import KeysetView
 from leadapp.deliveries import words
@@ -24,6 +24,7 @@ from leadapp.deliveries.models import (
     Destination,
     Kind,
 )
+from leadapp.deliveries.replay_choice import What
 from leadapp.extensions import db
 from leadapp.leads.models import Lead
 
@@ -141,11 +142,17 @@ class DeliveryView(KeysetView):
         return count, rows
 
     def is_action_allowed(self, name: str) -> bool:
+        if name == "replay":
+            return guard.may(guard.SENDERS)
         return name in sending.OPERATIONS and guard.may(sending.OPERATIONS[name].access)
 
     @action("again", "Send again")
     def act_again(self, ids: list[str]) -> Any:
         return sending.answer(self, sending.OPERATIONS["again"], sending.uuids(ids))
+
+    @action("replay", "Send again in steps")
+    def act_replay(self, ids: list[str]) -> Any:
+        return replay_new.page_of_chosen(What.ROWS, sending.uuids(ids))
 
     @action("mark-sent", "Mark as sent")
     def act_mark_sent(self, ids: list[str]) -> Any:

@@ -1,5 +1,6 @@
 """Destinations: where leads go, their secrets (shown once), and pausing, resuming, switching off."""
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -7,7 +8,7 @@ from flask import abort, flash, redirect, request, url_for
 from flask_admin import expose
 from markupsafe import Markup
 from sqlalchemy import func, select
-from wtforms import SelectField, StringField, ValidationError
+from wtforms import PasswordField, SelectField, StringField, TextAreaField, ValidationError
 from wtforms.validators import DataRequired, Length
 
 from leadapp import audit
@@ -15,26 +16,29 @@ from leadapp.accounts import guard
 from leadapp.admin import showing
 from leadapp.admin.causes import WAITING
 from leadapp.admin.deliveries import outcome_badge
-from leadapp.admin.fields import clean, mail_address_problem, web_address_problem
+from leadapp.admin.fields import clean, mail_address_problem, options, web_address_problem
 from leadapp.admin.leads import form_options
 from leadapp.admin.listing import DeskForm, DeskView
 from leadapp.config import settings
 from leadapp.database import transaction
 from leadapp.deliveries import destinations, words
+from leadapp.deliveries.meanings import read_meanings
 from leadapp.deliveries.models import Attempt, Delivery, Destination, DestinationState, Kind, ManagedBy
+from leadapp.deliveries.setup import CUSTOMER_KEY, EMAIL_KEY, TOKEN, WEBHOOK_KEY
+from leadapp.errors import RulesError
 from leadapp.extensions import db
 from leadapp.leads import trial
 from leadapp.signing import new_secret
 
 EVERY_FORM = "every"
 ATTEMPTS = 20
-OFFERED = (Kind.EMAIL, Kind.WEBHOOK)
+OFFERED = (Kind.EMAIL, Kind.WEBHOOK, Kind.CRM)
 
 
 class DestinationForm(DeskForm):
     """What a person can set about a destination; the secret is none of it."""
 
-    kind = SelectField("Kind", choices=[(str(kind), words.KIND_NAMES[kind]) for kind in OFFERED])
+    kind = SelectField("Kind", choices=options((str(kind), words.KIND_NAMES[kind]) for kind in OFFERED))
     name = StringField(
         "Name",
         [DataRequired("Give it a name."), Length(max=120)],
@@ -45,18 +49,33 @@ class DestinationForm(DeskForm):
         "Address",
         [DataRequired("Say where leads go."), Length(max=2000)],
         filters=[clean],
-        description="An e-mail address, or the https:// address of a webhook.",
+        description="An e-mail address, or the https:// address of a webhook or of the customer's API.",
     )
     form_id = SelectField("Leads of", choices=[])
+    token = PasswordField(
+        "Token",
+        [Length(max=4000)],
+        filters=[clean],
+        description="For the customer's API: sent as Authorization: Bearer. It is stored encrypted and never shown.",
+        render_kw={"autocomplete": "off"},
+    )
+    answers = TextAreaField(
+        "What its answers mean",
+        [Length(max=50_000)],
+        filters=[clean],
+        description="For the customer's API, where an answer means something else than usual, as JSON:"
+        ' [{"status": 409, "means": "duplicate"}, {"status": "2xx", "field": "ok", "equals": false,'
+        ' "means": "retry"}]. The meanings are delivered, duplicate, permanent and retry.',
+    )
 
     def __init__(self, formdata: Any = None, obj: Destination | None = None, **kwargs: Any) -> None:
         if obj is not None:
             kwargs |= {"address": obj.recipient, "form_id": str(obj.form_id or EVERY_FORM)}
             obj_kind, obj_name = str(obj.kind), obj.name
-            kwargs |= {"kind": obj_kind, "name": obj_name}
+            kwargs |= {"kind": obj_kind, "name": obj_name, "answers": _as_text(obj.settings.get("answers"))}
         super().__init__(formdata, None, **kwargs)
         self._obj = obj
-        self.form_id.choices = [(EVERY_FORM, "every form"), *((key, name) for key, name in form_options())]
+        self.form_id.choices = options([(EVERY_FORM, "every form"), *form_options()])
 
     def validate_address(self, field: Any) -> None:
         kind = str(self._obj.kind) if self._obj is not None else self.kind.data
@@ -64,8 +83,24 @@ class DestinationForm(DeskForm):
         if said := problem(field.data):
             raise ValidationError(said)
 
-    def settings(self, kind: Kind) -> dict[str, str]:
-        return {"to" if kind is Kind.EMAIL else "url": self.address.data}
+    def validate_token(self, field: Any) -> None:
+        if field.data and not TOKEN.fullmatch(field.data):
+            raise ValidationError("A token has no blanks and only plain letters, figures and signs. Copy it once more.")
+
+    def validate_answers(self, field: Any) -> None:
+        try:
+            read_meanings(field.data or "[]")
+        except RulesError as error:
+            raise ValidationError(str(error)) from None
+
+    def settings(self, kind: Kind) -> dict[str, Any]:
+        where = {"to" if kind is Kind.EMAIL else "url": self.address.data}
+        return where | self.chosen_answers() if kind is Kind.CRM else where
+
+    def chosen_answers(self) -> dict[str, Any]:
+        """What its answers mean, as destinations keep it; nothing where they mean what they usually do."""
+        found = json.loads(self.answers.data or "[]")
+        return {"answers": found} if found else {}
 
     def chosen_form(self) -> int | None:
         return None if self.form_id.data == EVERY_FORM else int(self.form_id.data)
@@ -115,13 +150,14 @@ class DestinationView(DeskView):
             return self.render(self.create_template, form=form)
         kind = Kind(form.kind.data)
         secret = new_secret() if kind is Kind.WEBHOOK else None
+        token = (form.token.data or None) if kind is Kind.CRM else None
         with transaction():
             row = Destination(
                 kind=kind,
                 name=form.name.data,
                 settings=form.settings(kind),
                 form_id=form.chosen_form(),
-                secret=secret,
+                secret=secret or token,
                 managed_by=ManagedBy.ADMIN,
             )
             db.session.add(row)
@@ -139,19 +175,16 @@ class DestinationView(DeskView):
     @expose("/edit/", methods=("GET", "POST"))
     def edit_view(self) -> Any:
         row = self.details_row()
-        if variable := owner_of(row):
+        variable = owner_of(row)
+        if variable and row.kind is not Kind.CRM:
             flash(f"{row.name} is set by {variable}. Change it there.", "info")
             return redirect(url_for("destinations.details_view", id=row.id), 303)
         form = self.edit_form(obj=row)
-        del form.kind
+        _leave(form, row, is_owned=bool(variable))
         if not self.validate_form(form):
             return self.render(self.edit_template, form=form, model=row)
         with transaction():
-            changed = [row.name, row.settings, row.form_id]
-            row.name, row.settings = form.name.data, form.settings(row.kind)
-            row.form_id = form.chosen_form()
-            if changed != [row.name, row.settings, row.form_id]:
-                audit.record(row, "destination changed", guard.actor())
+            _change(row, form, is_owned=bool(variable))
         flash("Saved.", "success")
         return redirect(url_for("destinations.details_view", id=row.id), 303)
 
@@ -169,6 +202,7 @@ class DestinationView(DeskView):
             last_success=last_success(row),
             attempts=latest_attempts(row),
             outcome_badge=outcome_badge,
+            answers=_as_text(row.settings.get("answers")),
         )
 
     @expose("/test/", methods=("POST",))
@@ -229,6 +263,41 @@ class DestinationView(DeskView):
         return redirect(target, 303)
 
 
+def _leave(form: DestinationForm, row: Destination, *, is_owned: bool) -> None:
+    """Of the form, only what can be changed about this row. What a variable owns has only its answers here."""
+    gone = ["kind"]
+    if row.kind is not Kind.CRM:
+        gone += ["token", "answers"]
+    if is_owned:
+        gone += ["name", "address", "form_id", "token"]
+    for name in gone:
+        delattr(form, name)
+    if "token" in form:
+        form.token.description = "Empty: the token stays as it is. It is stored encrypted and never shown."
+
+
+def _change(row: Destination, form: DestinationForm, *, is_owned: bool) -> None:
+    changed = [row.name, row.settings, row.form_id]
+    if is_owned:
+        kept = {name: value for name, value in row.settings.items() if name != "answers"}
+        row.settings = kept | form.chosen_answers()
+    else:
+        row.name, row.settings = form.name.data, form.settings(row.kind)
+        row.form_id = form.chosen_form()
+    if changed != [row.name, row.settings, row.form_id]:
+        audit.record(row, "destination changed", guard.actor())
+    if "token" in form and form.token.data:
+        row.secret = form.token.data
+        audit.record(row, "secret changed", guard.actor())
+
+
+def _as_text(answers: Any) -> str:
+    """One entry a line."""
+    if not answers:
+        return ""
+    return "[\n" + ",\n".join(f"  {json.dumps(one, ensure_ascii=False)}" for one in answers) + "\n]"
+
+
 def last_success(row: Destination) -> datetime | None:
     """When something last arrived there."""
     query = select(Delivery.sent_at).where(Delivery.destination_id == row.id, Delivery.sent_at.is_not(None))
@@ -253,7 +322,7 @@ def owner_of(row: Destination) -> str:
 
 
 def _guessed(row: Destination) -> str:
-    return "LEAD_NOTIFICATION_EMAIL" if row.kind is Kind.EMAIL else "ZAPIER_WEBHOOK_URL"
+    return {Kind.EMAIL: EMAIL_KEY, Kind.WEBHOOK: WEBHOOK_KEY, Kind.CRM: CUSTOMER_KEY}[row.kind]
 
 
 def may_rotate(row: Destination) -> bool:

@@ -1,9 +1,11 @@
 """Form fields and checks that the admin's forms share."""
 
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
 from wtforms import TextAreaField, ValidationError
+from wtforms.fields import SelectChoice
 
 from leadapp.leads.copies import MOST_COPIES
 
@@ -17,6 +19,11 @@ class LinesField(TextAreaField):  # type: ignore[misc]
     def process_formdata(self, valuelist: list[str]) -> None:
         lines = valuelist[0].replace("\0", "").splitlines() if valuelist else []
         self.data = [line.strip() for line in lines if line.strip()]
+
+
+def options(pairs: Iterable[tuple[str, str]]) -> list[Any]:
+    """Choices of a select, each a value and its words."""
+    return [SelectChoice(value, label) for value, label in pairs]
 
 
 def clean(text: str | None) -> str:

@@ -14,7 +14,7 @@ from wtforms.validators import DataRequired, Length, Optional
 
 from leadapp import audit
 from leadapp.accounts import guard
-from leadapp.admin import migrating, showing
+from leadapp.admin import migrating, pins, showing
 from leadapp.admin.fields import (
     LinesField,
     check_copies,
@@ -190,6 +190,8 @@ class FormView(DeskView):
             latest=trial.latest(row, LATEST),
             destinations=list(db.session.scalars(query.order_by(Destination.kind, Destination.name))),
             has_leads=_has_leads(row),
+            roles=pins.ROLES,
+            seen=pins.seen_names(row),
             here=request.full_path,
         )
 
@@ -200,6 +202,22 @@ class FormView(DeskView):
         lead_id = trial.through(row)
         flash("A test lead is on its way to every destination of this form.", "success")
         return redirect(url_for("leads.page", lead_id=lead_id), 303)
+
+    @expose("/pin/", methods=("POST",))
+    def pin(self) -> Any:
+        """Which field is which, as this person says; an empty box leaves it to us."""
+        row = self.get_one(request.form.get("id", "")) or abort(404)
+        try:
+            pinned = pins.read_pins(request.form)
+        except ValueError as error:
+            flash(str(error), "error")
+        else:
+            with transaction():
+                if pinned != row.pinned_fields:
+                    row.pinned_fields = pinned
+                    audit.record(row, "form changed", guard.actor(), changed=["pinned_fields"])
+            flash("Saved. It counts for leads from now on.", "success")
+        return redirect(url_for("desk_forms.details_view", id=row.id), 303)
 
     @expose("/migrate", methods=("GET", "POST"))
     def migrate(self) -> Any:

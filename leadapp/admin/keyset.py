@@ -41,6 +41,30 @@ class Cursor:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Some rows of a list that is in the order of `columns`: the `size` next ones beyond `cursor`, or the first."""
+
+    columns: tuple[Any, Any]
+    size: int
+    cursor: Cursor | None = None
+    is_newest_first: bool = True
+
+    def of(self, query: Any) -> Any:
+        return self.ordered(self.beyond(query)).limit(self.size)
+
+    def ordered(self, query: Any) -> Any:
+        return query.order_by(*(column.desc() if self.is_newest_first else column.asc() for column in self.columns))
+
+    def beyond(self, query: Any) -> Any:
+        if self.cursor is None:
+            return query
+        at, key = self.columns
+        place = tuple_(literal(self.cursor.at, at.type), literal(self.cursor.key, key.type))
+        row = tuple_(at, key)
+        return query.filter(row < place if self.is_newest_first else row > place)
+
+
+@dataclass(frozen=True)
 class Pager:
     """The addresses of the next pages; "" when there is none."""
 
@@ -55,47 +79,39 @@ class KeysetView(DeskView):
     column_sortable_list = ()
     column_default_sort = None
 
-    def narrowed(self, search: str | None, filters: Sequence[Any] | None) -> Any:
-        """The rows that fit, in no order."""
+    def narrowed(self, filters: Sequence[Any] | None) -> Any:
+        """The rows that fit the filters, in no order."""
         query = self.get_query()
         for index, _, value in filters or ():
             found = self._filters[index]
             query = found.apply(query, found.clean(value))
-        return self.searched(query, search.strip()) if search and search.strip() else query
-
-    def searched(self, query: Any, words: str) -> Any:  # noqa: ARG002 - a view with a search box says how
         return query
 
-    def ordered(self, query: Any, *, newest_first: bool = True) -> Any:
-        columns = self.cursor_columns
-        return query.order_by(*(column.desc() if newest_first else column.asc() for column in columns))
+    def rows(self, query: Any, words: str, part: Part) -> list[Any]:  # noqa: ARG002 - for a view with a search box
+        """The rows of a page."""
+        return list(part.of(query))
+
+    def searched(self, query: Any, words: str) -> Any:  # noqa: ARG002
+        """All rows that a search finds, in no order."""
+        return query
 
     def get_list(self, page: int | None, *args: Any, page_size: int | None = None, **_: Any) -> Any:  # noqa: ARG002
         """One page: the library's page number and sorting are not ours, the cursor stands in the address."""
         size = page_size or self.page_size
-        query = self.narrowed(args[2], args[3])
+        query, words = self.narrowed(args[3]), (args[2] or "").strip()
         after = self._cursor("after")
-        rows = self._after(query, after, size) if after else []
-        if len(rows) == size:  # a page that is not full is the first one: shown whole from its top
-            g.pager = Pager(self._url("after", rows[0]), self._url("before", rows[-1]))
-            return None, rows
+        if after:
+            part = Part(self.cursor_columns, size, after, is_newest_first=False)
+            rows = self.rows(query, words, part)[::-1]
+            if len(rows) == size:  # a page that is not full is the first one: shown whole from its top
+                g.pager = Pager(self._url("after", rows[0]), self._url("before", rows[-1]))
+                return None, rows
         before = None if after else self._cursor("before")
-        found = self.ordered(self._beyond(query, before)).limit(size + 1).all()
+        found = self.rows(query, words, Part(self.cursor_columns, size + 1, before))
         rows = found[:size]
         newer = self._url("after", rows[0]) if before and rows else ""
         g.pager = Pager(newer, self._url("before", rows[-1]) if len(found) > size else "")
         return None, rows
-
-    def _after(self, query: Any, cursor: Cursor, size: int) -> list[Any]:
-        newer = query.filter(tuple_(*self.cursor_columns) > self._place(cursor))
-        return list(reversed(self.ordered(newer, newest_first=False).limit(size).all()))
-
-    def _beyond(self, query: Any, cursor: Cursor | None) -> Any:
-        return query.filter(tuple_(*self.cursor_columns) < self._place(cursor)) if cursor else query
-
-    def _place(self, cursor: Cursor) -> Any:
-        at, key = self.cursor_columns
-        return tuple_(literal(cursor.at, at.type), literal(cursor.key, key.type))
 
     def _cursor(self, name: str) -> Cursor | None:
         kind = self.cursor_columns[1].type.python_type
@@ -128,6 +144,7 @@ class KeysetView(DeskView):
     def _exported(self) -> Iterator[list[object]]:
         """The cells of each row that the list would show, all pages of it."""
         given = self._get_list_extra_args()
-        rows = self.ordered(self.narrowed(given.search, given.filters)).yield_per(EXPORT_SLICE)
-        for row in rows:
+        query, words = self.narrowed(given.filters), (given.search or "").strip()
+        found = self.searched(query, words) if words else query
+        for row in Part(self.cursor_columns, 0).ordered(found).yield_per(EXPORT_SLICE):
             yield [self.export_value(row, name) for name, _ in self.export_columns]

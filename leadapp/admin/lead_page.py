@@ -11,7 +11,7 @@ from sqlalchemy.orm import defer, joinedload, undefer
 
 from leadapp import audit, clock
 from leadapp.accounts import guard
-from leadapp.admin import sending
+from leadapp.admin import lead_rules, pins, sending
 from leadapp.admin.deliveries import mail_of
 from leadapp.admin.showing import LEAD_WORDS
 from leadapp.audit import AuditEvent
@@ -43,8 +43,12 @@ ACTIONS = {
     "marked as sent": "{actor} marked it as sent",
     "cancelled": "{actor} called it off",
     "released": "{actor} let it go on ({reason})",
+    "sent anyway": "{actor} pressed “Send anyway”",
+    "sent with today's rules": "{actor} checked it again: with today's rules and mapping it goes out",
     "sent once more": "{actor} send it once more: {reason}",
     "held": "{actor} put it on hold ({reason})",
+    "put in line": "{actor} put it in line to be sent again",
+    "taken out of line": "{actor} took it out of line: {reason}",
     "not spam": "{actor} said it is no spam",
     "spam": "{actor} said it is spam",
     "status": "now: {now}",
@@ -74,6 +78,7 @@ def of(lead: Lead) -> dict[str, Any]:
     """Everything that admin/lead.html shows; a fixed number of queries."""
     rows = _deliveries(lead.id)
     attempts = _attempts([row.id for row in rows])
+    raw = _raw(lead.id)
     return {
         "lead": lead,
         "status": summary(lead, rows),
@@ -84,8 +89,10 @@ def of(lead: Lead) -> dict[str, Any]:
         "documents": list(
             db.session.scalars(select(Document).where(Document.lead_id == lead.id).order_by(Document.id))
         ),
-        "raw": _raw(lead.id),
+        "raw": raw,
+        "readings": pins.readings(lead, raw.pop("whole")),
         "may_change": guard.may(guard.DESK),
+        **lead_rules.of(lead),
     }
 
 
@@ -105,19 +112,23 @@ def _raw(lead_id: UUID) -> dict[str, Any]:
     query = select(
         func.substr(Lead.raw_body, 1, RAW_SHOWN),
         func.length(Lead.raw_body),
-        func.substr(Lead.raw_payload, 1, RAW_SHOWN),
+        func.substr(Lead.raw_payload, 1, pins.READABLE),
         Lead.headers,
     )
     body, size, payload, headers = db.session.execute(query.where(Lead.id == lead_id)).one()
     text = bytes(body or b"").decode("utf-8", "replace")
-    return {"body": text, "size": size or 0, "payload": payload, "headers": headers}
+    return {"body": text, "size": size or 0, "payload": payload[:RAW_SHOWN], "whole": payload, "headers": headers}
 
 
 def summary(lead: Lead, rows: Sequence[Delivery]) -> str:
     """`Sent to you and to the CRM; Zapier failed twice, next try in 4 minutes.`"""
     opening = f"Kept as suspected spam ({lead.spam_reason or 'it looked like it'}). " if lead.is_spam else ""
+    rejected = lead_rules.rejected(lead)
+    opening += rejected
     if not rows and lead.duplicate_of_id:
         return f"{opening}Saved. It repeats an earlier one, which was passed on, so nobody was told a second time."
+    if not rows and rejected:
+        return f"{opening}Nobody was told."
     if not rows:
         return f"{opening}Saved. No destination is set up, so nobody was told."
     now = clock.now()

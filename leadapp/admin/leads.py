@@ -12,10 +12,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import joinedload, load_only, undefer
 
 from leadapp.accounts import guard
-from leadapp.admin import finding, lead_page, sending, showing, sorting
+from leadapp.admin import finding, lead_page, lead_rules, replay_new, sending, showing, sorting
 from leadapp.admin.filters import Choice, Folder, NumberChoice, Since, Until, YesNo, named, said
-from leadapp.admin.keyset import KeysetView
+from leadapp.admin.keyset import KeysetView, Part
 from leadapp.deliveries.models import Delivery, DeliveryState
+from leadapp.deliveries.replay_choice import What
 from leadapp.extensions import db
 from leadapp.files.models import Document
 from leadapp.leads.models import Form, IntegrationStatus, Lead, LeadStatus
@@ -58,7 +59,7 @@ class LeadView(KeysetView):
     title = "Leads"
     empty_title = "No leads yet"
     list_template = "admin/leads.html"
-    search_hint = "Name, e-mail, phone, words of the message"
+    search_hint = "Name, e-mail, phone, words of the message, an id"
     column_list = ("received_at", "name", "email", "form", "status", "email_status", "webhook_status", "crm_status")
     column_labels = {
         "received_at": "Time",
@@ -128,11 +129,14 @@ class LeadView(KeysetView):
     )
 
     def get_query(self) -> Any:
-        form = joinedload(Lead.form, innerjoin=True)
+        form = joinedload(Lead.form, innerjoin=True).load_only(Form.name)
         options = (form,) if self._is_export() else (self.light, form)
         query = db.session.query(Lead).options(*options)
         # Spam lies in a folder of its own; whoever opens no folder stands before the others.
         return query if self.folder() else query.filter(Lead.is_spam == said(Lead.is_spam, False))
+
+    def rows(self, query: Any, words: str, part: Part) -> list[Any]:
+        return finding.page(query, words, part) if words else super().rows(query, words, part)
 
     def searched(self, query: Any, words: str) -> Any:
         return finding.narrow(query, words)
@@ -180,7 +184,7 @@ class LeadView(KeysetView):
 
     def is_action_allowed(self, name: str) -> bool:
         """What fits the folder: nobody sends spam again, or calls it spam twice."""
-        fits = {"yes": ("not-spam",), "": ("again", "spam"), "all": ("again", "spam", "not-spam")}
+        fits = {"yes": ("not-spam",), "": ("again", "recheck", "spam"), "all": ("again", "recheck", "spam", "not-spam")}
         return guard.may(guard.DESK) and name in fits[self.folder() if request.method == "GET" else "all"]
 
     @action("again", "Send again")
@@ -192,6 +196,11 @@ class LeadView(KeysetView):
             return sending.answer(self, sending.OPERATIONS["again"], rows)
         flash("Nothing to send again: all of these leads were sent, or are on their way.", "info")
         return None
+
+    @action("recheck", "Check again")
+    def act_recheck(self, ids: list[str]) -> Any:
+        """Rejected leads, with today's rules."""
+        return replay_new.page_of_chosen(What.LEADS, sending.uuids(ids))
 
     @action("not-spam", "Not spam")
     def act_not_spam(self, ids: list[str]) -> Any:
@@ -216,6 +225,22 @@ class LeadView(KeysetView):
     def page(self, lead_id: UUID) -> Any:
         lead = db.session.get(Lead, lead_id, options=[joinedload(Lead.form)]) or abort(404)
         return self.render("admin/lead.html", here=request.path, verdict=sorting.offered(lead), **lead_page.of(lead))
+
+    @expose("/<uuid:lead_id>/check", methods=("POST",))
+    def check(self, lead_id: UUID) -> Any:
+        """Today's rules and mapping for this one."""
+        if not guard.may(guard.DESK):
+            return guard.refuse()
+        lead_rules.check_again(lead_id)
+        return redirect(url_for("leads.page", lead_id=lead_id), 303)
+
+    @expose("/<uuid:lead_id>/send-anyway", methods=("POST",))
+    def send_anyway(self, lead_id: UUID) -> Any:
+        """To the customer's API, which was spared because it knows the person."""
+        if not guard.may(guard.SENDERS):
+            return guard.refuse()
+        lead_rules.send_anyway(lead_id)
+        return redirect(url_for("leads.page", lead_id=lead_id), 303)
 
     @expose("/<uuid:lead_id>/raw")
     def raw(self, lead_id: UUID) -> Any:

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 from flask import abort, flash, request
+from flask_admin.babel import Translations
 from flask_admin.contrib.sqla import ModelView
 from flask_admin.form import BaseForm, SecureForm
 from flask_wtf import FlaskForm
@@ -12,13 +13,26 @@ from sqlalchemy import inspect
 from leadapp.admin.guard import Guarded
 from leadapp.extensions import Model, db
 
+PLAIN = {
+    "Not a valid choice.": "Choose one of these.",
+    "Not a valid integer value.": "Write a whole number.",
+    "Not a valid datetime value.": "Write a day and a time.",
+}
+
+
+class PlainWords(Translations):  # type: ignore[misc]
+    """What the library says of a field, as we would."""
+
+    def gettext(self, string: str) -> Any:
+        return super().gettext(PLAIN.get(string, string))
+
 
 class DeskForm(SecureForm):  # type: ignore[misc]
     """Flask-Admin's form with Flask-WTF's token, the one that the whole app checks."""
 
     class Meta(FlaskForm.Meta):  # type: ignore[misc]
         def get_translations(self, form: BaseForm) -> Any:  # noqa: ARG002 - the library's signature
-            return BaseForm.Meta._translations
+            return PlainWords()
 
 
 class DeskView(Guarded, ModelView):  # type: ignore[misc]

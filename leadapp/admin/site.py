@@ -16,9 +16,13 @@ from leadapp.admin.deliveries import AttemptView, DeliveryView
 from leadapp.admin.destinations import DestinationView
 from leadapp.admin.forms import FormView
 from leadapp.admin.leads import LeadView
+from leadapp.admin.replays import ReplayView
+from leadapp.admin.rules import RulesView
+from leadapp.admin.senders import SendersView
 from leadapp.admin.start import NeedsYouView, StartView
+from leadapp.admin.stats import StatsView
 from leadapp.audit import AuditEvent
-from leadapp.deliveries.models import Attempt, Delivery, Destination
+from leadapp.deliveries.models import Attempt, Delivery, Destination, Replay
 from leadapp.leads.models import Form, Lead
 
 MENU: tuple[tuple[str, str, Access], ...] = (
@@ -28,6 +32,7 @@ MENU: tuple[tuple[str, str, Access], ...] = (
     ("Destinations", "destinations.index_view", guard.DESK),
     ("Deliveries", "deliveries.index_view", guard.STAFF),
     ("Attempts", "attempts.index_view", guard.SENDERS),
+    ("Figures", "figures.index", guard.STAFF),
     ("Audit", "audit.index_view", guard.SENDERS),
     ("Queues", "rq_dashboard.queues_overview", guard.OPERATORS),
 )
@@ -45,9 +50,13 @@ def init_app(app: Flask) -> None:
         LeadView(Lead, "leads"),
         NeedsYouView(name="Needs you", endpoint="needs_you", url="needs-you"),
         FormView(Form, "desk_forms", url="forms"),
+        RulesView(name="Rules", endpoint="rules", url="forms/rules"),
+        SendersView(name="Senders", endpoint="senders", url="forms/senders"),
         DestinationView(Destination, "destinations"),
         DeliveryView(Delivery, "deliveries"),
         AttemptView(Attempt, "attempts"),
+        ReplayView(Replay, "replays"),
+        StatsView(name="Figures", endpoint="figures", url="figures"),
         AuditView(AuditEvent, "audit"),
     )
     admin.init_app(app)

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from leadapp import clock
+from leadapp.deliveries.meanings import Meaning
 from leadapp.errors import DeliveryError, DestinationError, PermanentError, TemporaryError
 from leadapp.http import Answer
 
@@ -20,6 +21,7 @@ HINTS = {
     400: "it does not accept what we send",
     404: "there is nothing at this address",
     405: "it takes no posts at this address",
+    409: "it may have this one already",
     413: "this lead is too large for it",
     422: "it does not accept what we send",
 }
@@ -44,6 +46,18 @@ def http_error(who: str, answer: Answer, retry_statuses: Collection[str]) -> Del
         return PermanentError(f"{who} answered {status}: {hint}", status_code=status, answer=excerpt)
     hint = f": {HINTS[status]}" if status in HINTS else ""
     return PermanentError(f"{who} answered {status}{hint}", status_code=status, answer=excerpt)
+
+
+def meant(who: str, answer: Answer, meaning: Meaning) -> DeliveryError | None:
+    """What the destination's own table says of an answer; None when the receiver has it."""
+    status, excerpt = answer.status, answer.excerpt
+    if meaning in (Meaning.DELIVERED, Meaning.DUPLICATE):
+        return None
+    if meaning is Meaning.RETRY:
+        wait = retry_after(answer.headers)
+        said = f"{who} answered {status}, which means try again later"
+        return TemporaryError(said, status_code=status, answer=excerpt, retry_after=wait)
+    return PermanentError(f"{who} answered {status}, which means no", status_code=status, answer=excerpt)
 
 
 def retry_after(headers: Mapping[str, str]) -> timedelta | None:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Select, func, insert, select, update
+from sqlalchemy import Select, Uuid, column, func, insert, select, table, update
 from sqlalchemy.orm import undefer
 
-from leadapp.clock import db_now
+from leadapp.clock import db_now, prepared
 from leadapp.config import settings
 from leadapp.database import release, transaction
 from leadapp.deliveries.claims import Claim
@@ -17,14 +17,21 @@ from leadapp.deliveries.due import claimable
 from leadapp.deliveries.models import Attempt, Delivery, DeliveryState, Destination, DestinationState, Kind
 from leadapp.extensions import db
 
+# Of the lead only what log lines need: by its name, since deliveries/ never looks up into leads/.
+_lead = table("lead", column("id", Uuid()), column("correlation_id"))
+
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to claim: these rows first, then others of these kinds, of healthy destinations unless said otherwise."""
+    """What to claim: these rows first, then others of these kinds, of healthy destinations unless said otherwise.
+
+    `room`: for how many rows there are threads; None for POOL.
+    """
 
     ids: Sequence[UUID] = ()
     kinds: tuple[Kind, ...] = ()
     is_any_destination: bool = False
+    room: int | None = None
 
 
 @dataclass(frozen=True)
@@ -44,16 +51,24 @@ def claim(wanted: Wanted, worker: str) -> list[Claim]:
 
 
 def _candidates(wanted: Wanted) -> list[_Candidate]:
-    limit = settings().pool
+    limit = settings().pool if wanted.room is None else min(settings().pool, wanted.room)
     found = _read(_due().where(Delivery.id.in_(wanted.ids)), limit) if wanted.ids else []
     if len(found) < limit and wanted.kinds:
         others = _due().where(Delivery.kind.in_(wanted.kinds), Delivery.id.not_in([row.id for row in found]))
+        others = others.where(Delivery.destination_id.not_in(_full()))
         if not wanted.is_any_destination:
             others = others.where(Destination.failures_in_a_row == 0)
         found += _read(others, limit - len(found))
     return found
 
 
+def _full() -> Select[int]:
+    """Destinations with as many rows in flight as they may have: the rest of theirs would only crowd out others."""
+    query = select(Delivery.destination_id).where(Delivery.state == DeliveryState.SENDING)
+    return query.group_by(Delivery.destination_id).having(func.count() >= settings().destination_cap)
+
+
+@prepared
 def _due() -> Select[UUID, int, DestinationState]:
     query = select(Delivery.id, Delivery.destination_id, Destination.state).join(Delivery.destination)
     # FOR NO KEY UPDATE: plain FOR UPDATE also skips rows that an attempt's foreign key is touching.
@@ -116,13 +131,15 @@ def _take(ids: Sequence[UUID], worker: str) -> list[Claim]:
         .execution_options(synchronize_session=False)
     )
     query = (
-        select(Delivery, Destination, db_now())
+        select(Delivery, Destination, db_now(), _lead.c.correlation_id)
         .join(Delivery.destination)
+        .join(_lead, _lead.c.id == Delivery.lead_id, isouter=True)
         .where(Delivery.id.in_(ids))
         .options(undefer(Delivery.payload), undefer(Destination.secret))
         .execution_options(populate_existing=True)
     )
-    by_id = {row.id: _describe(row, destination, moment) for row, destination, moment in db.session.execute(query)}
+    found = db.session.execute(query)
+    by_id = {row.id: _describe(row, destination, moment, name or "") for row, destination, moment, name in found}
     claims = [by_id[row_id] for row_id in ids]
     db.session.execute(
         insert(Attempt).values(started_at=db_now()),
@@ -134,7 +151,7 @@ def _take(ids: Sequence[UUID], worker: str) -> list[Claim]:
     return claims
 
 
-def _describe(row: Delivery, destination: Destination, moment: datetime) -> Claim:
+def _describe(row: Delivery, destination: Destination, moment: datetime, correlation_id: str) -> Claim:
     return Claim(
         delivery_id=row.id,
         lead_id=row.lead_id,
@@ -150,4 +167,5 @@ def _describe(row: Delivery, destination: Destination, moment: datetime) -> Clai
         created_at=row.created_at,
         settings=dict(destination.settings),
         claimed_at=moment,
+        correlation_id=correlation_id,
     )

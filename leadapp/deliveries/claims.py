@@ -1,13 +1,14 @@
 """What a worker holds of a claimed row: plain data, so that sending needs no database."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 from uuid import UUID
 
 from leadapp.clock import now
 from leadapp.config import Settings
-from leadapp.deliveries.models import Kind, Purpose
+from leadapp.deliveries.models import AttemptOutcome, DeliveryState, Kind, Purpose
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,20 @@ class Claim:
     created_at: datetime
     settings: dict[str, Any] = field(default_factory=dict)
     claimed_at: datetime = field(default_factory=now)  # the database's time: a worker's own clock may be wrong
+    correlation_id: str = ""  # of the lead, for log lines
+
+
+class Ended(NamedTuple):
+    """An attempt that is written down: how it ended, and the state and age in seconds of its row since."""
+
+    kind: Kind
+    outcome: AttemptOutcome
+    state: DeliveryState
+    seconds: float
+
+
+# Called after the commit for each attempt that ended; app.py fills it, in sight.
+ON_ENDED: list[Callable[[Ended], None]] = []
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ class DeliveryState(StrEnum):
 _S = DeliveryState
 TRANSITIONS: dict[DeliveryState, frozenset[DeliveryState]] = {
     _S.PENDING: frozenset({_S.SENDING, _S.HELD, _S.CANCELLED}),
-    _S.HELD: frozenset({_S.PENDING, _S.CANCELLED}),
+    _S.HELD: frozenset({_S.PENDING, _S.PERMANENTLY_FAILED, _S.CANCELLED}),
     _S.SENDING: frozenset({_S.DELIVERED, _S.FAILED, _S.PERMANENTLY_FAILED, _S.UNKNOWN, _S.PENDING, _S.CANCELLED}),
     _S.FAILED: frozenset({_S.SENDING, _S.HELD, _S.PERMANENTLY_FAILED, _S.CANCELLED, _S.DELIVERED}),
     _S.PERMANENTLY_FAILED: frozenset({_S.PENDING, _S.CANCELLED}),
@@ -107,8 +107,9 @@ class AttemptOutcome(StrEnum):
 class Destination(Model):
     """A place that leads of one form (or of every form) are sent to.
 
-    `settings` holds `{"to": address}` for e-mail and `{"url": address}` for webhook and crm. `env_key` names the
-    environment variable (and address) that owns the row, or the form whose list of copies does.
+    `settings` holds `{"to": address}` for e-mail and `{"url": address}` for webhook and crm, there also how answers
+    are read (`"answers"`, deliveries.meanings). `secret` signs webhooks and is the customer's token for crm. `env_key`
+    names the environment variable (and address) that owns the row, or the form whose list of copies does.
     """
 
     __tablename__ = "destination"
@@ -150,6 +151,8 @@ class Delivery(Model):
     """One thing that must go out, with its frozen payload; states.md is its protocol.
 
     `payload` is the exact body for webhook and crm, and a JSON object of subject, text, html, reply_to for e-mail.
+    `mapping_version` names the mapping that made the body for crm, `left_out` the targets that it went without:
+    [{"target", "reason"}].
     """
 
     __tablename__ = "delivery"
@@ -167,8 +170,28 @@ class Delivery(Model):
             postgresql_where=text("state = 'sending'"),
             sqlite_where=text("state = 'sending'"),
         ),
-        Index("ix_delivery_destination_state", "destination_id", "state"),
-        Index("ix_delivery_state_changed", "state", "changed_at"),
+        # SQLite does not see that a bound state lies within a partial index, so there these two hold every row.
+        Index(
+            "ix_delivery_destination_underway",
+            "destination_id",
+            "state",
+            "next_attempt_at",
+            postgresql_where=text(LISTED["underway"]),
+        ),
+        Index("ix_delivery_state_changed", "state", "changed_at", postgresql_where=text(LISTED["needs_you"])),
+        Index(
+            "ix_delivery_repeat_of_id",
+            "repeat_of_id",
+            postgresql_where=text("repeat_of_id IS NOT NULL"),
+            sqlite_where=text("repeat_of_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_delivery_replay",
+            "replay_id",
+            "state",
+            postgresql_where=text("replay_id IS NOT NULL"),
+            sqlite_where=text("replay_id IS NOT NULL"),
+        ),
         # The admin's list, newest first, and its filters; states that are rare have an index of their own
         Index("ix_delivery_created", "created_at", "id"),
         Index("ix_delivery_destination", "destination_id", "created_at", "id"),
@@ -206,7 +229,10 @@ class Delivery(Model):
     last_error: Mapped[str] = mapped_column(Text, default="")
     last_status_code: Mapped[int | None]
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    repeat_of_id: Mapped[UUID | None] = mapped_column(ForeignKey("delivery.id"), index=True)
+    repeat_of_id: Mapped[UUID | None] = mapped_column(ForeignKey("delivery.id"))
+    mapping_version: Mapped[str] = mapped_column(String(80), default="")
+    left_out: Mapped[list[dict[str, str]]] = mapped_column(Json, default=list)
+    replay_id: Mapped[int | None] = mapped_column(ForeignKey("replay.id"))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=DB_NOW)
     changed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=DB_NOW)
 
@@ -225,6 +251,38 @@ class Delivery(Model):
         """Due at `at` (now, if none is given), and for the sweeper to ring."""
         self.next_attempt_at = at or db_now()
         self.enqueued_at = None
+
+
+class ReplayState(StrEnum):
+    """Where a replay stands."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    DONE = "done"
+    STOPPED = "stopped"
+
+
+class Replay(Model):
+    """Many rows sent again at a set rate. Its rows carry its id and are held until their turn.
+
+    `is_anew`: with today's rules and mapping, as new rows; otherwise as they were, the same rows and keys.
+    `selection` says what was asked for, in words and ids that the audit trail can show.
+    """
+
+    __tablename__ = "replay"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    destination_id: Mapped[int | None] = mapped_column(ForeignKey("destination.id"))
+    is_anew: Mapped[bool] = mapped_column(default=False)
+    selection: Mapped[dict[str, Any]] = mapped_column(Json, default=dict)
+    per_minute: Mapped[int] = mapped_column(default=60)
+    state: Mapped[ReplayState] = mapped_column(Enumerated(ReplayState), default=ReplayState.RUNNING, index=True)
+    total: Mapped[int] = mapped_column(default=0)
+    skipped: Mapped[int] = mapped_column(default=0)
+    asked_by: Mapped[str] = mapped_column(String(255), default="")
+    asked_at: Mapped[datetime] = mapped_column(UtcDateTime, default=DB_NOW)
+    released_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class Attempt(Model):

@@ -13,8 +13,9 @@ from leadapp.audit import record
 from leadapp.clock import db_now
 from leadapp.columns import new_id
 from leadapp.config import settings
-from leadapp.database import transaction
-from leadapp.deliveries.due import queue_of
+from leadapp.database import release, transaction
+from leadapp.deliveries.due import claimable, queue_of
+from leadapp.deliveries.frozen import FrozenBody
 from leadapp.deliveries.models import (
     TRANSITIONS,
     Delivery,
@@ -39,7 +40,9 @@ PURPOSES = {
 }
 
 
-def plan(lead_id: UUID, destination: Destination, payload: str, start: tuple[datetime, HeldReason | None]) -> Delivery:
+def plan(
+    lead_id: UUID, destination: Destination, body: FrozenBody, start: tuple[datetime, HeldReason | None]
+) -> Delivery:
     """The row for one lead and one destination, for the caller to add after the lead.
 
     `start` is the database's time and what the row waits for, if anything; otherwise it counts as rung.
@@ -52,7 +55,9 @@ def plan(lead_id: UUID, destination: Destination, payload: str, start: tuple[dat
         kind=destination.kind,
         purpose=PURPOSES[destination.kind],
         recipient=destination.recipient,
-        payload=payload,
+        payload=body.text,
+        mapping_version=body.mapping_version,
+        left_out=list(body.left_out),
         dedupe_key=f"{lead_id}:{destination.id}",
         state=DeliveryState.HELD if held else DeliveryState.PENDING,
         held_reason=held,
@@ -125,10 +130,20 @@ def ring_waiting(destination_id: int) -> None:
         Delivery.state.in_(before(DeliveryState.SENDING)),
         Delivery.enqueued_at.is_(None),
     )
-    _ring(list(db.session.scalars(query.order_by(Delivery.next_attempt_at).limit(200))))
+    ring_due(list(db.session.scalars(query.order_by(Delivery.next_attempt_at).limit(200))))
 
 
-def _ring(ids: Sequence[UUID]) -> None:
+def ring_next(destination_ids: Iterable[int], count: int) -> None:
+    """Ring for what waits at these destinations, whose own ring may be spent; leaves `enqueued_at` as it is."""
+    query = select(Delivery.id, Delivery.kind, db_now()).join(Delivery.destination)
+    query = query.where(claimable(), Delivery.destination_id.in_(destination_ids))
+    found = db.session.execute(query.order_by(Delivery.next_attempt_at, Delivery.id).limit(count)).all()
+    release()
+    if found:
+        ring_rows([(row_id, kind) for row_id, kind, _ in found], found[0][2])
+
+
+def ring_due(ids: Sequence[UUID]) -> None:
     """Mark as rung, commit, ring; a lost Redis leaves them for the sweeper."""
     if not ids:
         return
@@ -162,7 +177,7 @@ def send_again(ids: Sequence[UUID], actor: str) -> list[UUID]:
         due = [again for row in rows.values() if (again := _again(row, moment, actor))]
         changed(due)
         due_ids = [row.id for row in due]
-    _ring(due_ids)
+    ring_due(due_ids)
     return due_ids
 
 
@@ -189,18 +204,29 @@ def _one_repeat_at_a_time(destination_ids: Iterable[int]) -> None:
 
 
 def _repeat(row: Delivery, moment: datetime, actor: str) -> Delivery | None:
-    """A new row, unless one of this lead for this destination is still on its way."""
+    copy = another(row, FrozenBody(row.payload, row.mapping_version, row.left_out), moment)
+    if copy is not None:
+        record(copy, "send again", actor, was=str(row.state), repeat_of=str(row.id))
+    return copy
+
+
+def another(row: Delivery, body: FrozenBody, moment: datetime) -> Delivery | None:
+    """A new row with a new key for the lead and destination of `row`, which has ended; None while one of them is on
+    its way. The caller has locked the destination: they are counted one after the other."""
     same = (Delivery.lead_id == row.lead_id, Delivery.destination_id == row.destination_id)
     states = db.session.scalars(select(Delivery.state).where(*same)).all()
-    if set(states) - {DeliveryState.DELIVERED, DeliveryState.CANCELLED}:
+    if set(states) - {DeliveryState.DELIVERED, DeliveryState.CANCELLED, row.state}:
         return None
     copy = Delivery(
+        id=new_id(),
         lead_id=row.lead_id,
         destination_id=row.destination_id,
         kind=row.kind,
         purpose=row.purpose,
         recipient=row.recipient,
-        payload=row.payload,
+        payload=body.text,
+        mapping_version=body.mapping_version,
+        left_out=list(body.left_out),
         dedupe_key=f"{row.lead_id}:{row.destination_id}:{len(states)}",
         state=DeliveryState.PENDING,
         next_attempt_at=moment,
@@ -210,10 +236,10 @@ def _repeat(row: Delivery, moment: datetime, actor: str) -> Delivery | None:
         fence=0,
         attempts=0,
         tries=0,
+        last_error="",
     )
     db.session.add(copy)
     db.session.flush()
-    record(copy, "send again", actor, was=str(row.state), repeat_of=str(row.id))
     return copy
 
 
@@ -267,7 +293,7 @@ def release_held(reason: HeldReason, lead_ids: Sequence[UUID], actor: str) -> li
             record(row, "released", actor, reason=str(reason))
         changed(released)
         ids = [row.id for row in released]
-    _ring(ids)
+    ring_due(ids)
     return ids
 
 

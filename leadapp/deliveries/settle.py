@@ -8,16 +8,16 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import bindparam, func, select, update
 
 from leadapp.audit import record
 from leadapp.config import settings
 from leadapp.database import release, transaction
 from leadapp.deliveries import destinations, outbox
-from leadapp.deliveries.claims import Claim, Receipt
+from leadapp.deliveries.claims import ON_ENDED, Claim, Ended, Receipt
 from leadapp.deliveries.models import Attempt, AttemptOutcome, Delivery, DeliveryState, Kind, Purpose
 from leadapp.deliveries.retry import RetryPolicy, next_attempt
 from leadapp.errors import (
@@ -36,6 +36,12 @@ ERROR_LENGTH = 1_000
 ANSWER_LENGTH = 4_096
 # Sent once more by themselves when nobody knows whether they arrived; mail to a customer waits for a person.
 SENT_ONCE_MORE = frozenset({Purpose.LEAD_NOTIFICATION})
+# Past the session: loading attempts only to write them would be a statement and an object more for each.
+COMPLETE = (
+    update(Attempt)
+    .where(Attempt.delivery_id == bindparam("of_delivery"), Attempt.fence == bindparam("of_fence"))
+    .values({name: bindparam(name) for name in "finished_at outcome duration_ms status_code answer error".split()})
+)
 
 
 @dataclass(frozen=True)
@@ -57,15 +63,14 @@ class Settled(NamedTuple):
 
 def settle(results: Sequence[Result]) -> list[Settled]:
     """Write the results in one transaction. Returns the rows whose fence was still ours."""
+    if not results:
+        return []
     ordered = sorted(results, key=lambda result: result.claim.delivery_id)
     with transaction():
         rows, moment = outbox.lock([result.claim.delivery_id for result in ordered])
-        attempts = _attempts(ordered)
+        db.session.connection().execute(COMPLETE, [_completed(result, moment) for result in ordered])
         ours: list[tuple[Result, Delivery]] = []
         for result in ordered:
-            attempt = attempts.get((result.claim.delivery_id, result.claim.fence))
-            if attempt is not None:
-                _complete(attempt, result, moment)
             row = rows.get(result.claim.delivery_id)
             if row is not None and row.fence == result.claim.fence:
                 ours.append((result, row))
@@ -77,38 +82,34 @@ def settle(results: Sequence[Result]) -> list[Settled]:
     release()
     for result, row in ours:
         _tell(result, row)
+        ended = Ended(row.kind, outcome_of(result.error), row.state, (moment - row.created_at).total_seconds())
+        for tell in ON_ENDED:
+            tell(ended)
     return [Settled(row.id, row.state) for _, row in ours]
 
 
 def _tell(result: Result, row: Delivery) -> None:
     """One log line: ids and figures, no addresses and nothing that a receiver said."""
     ids = {"delivery_id": str(row.id), "lead_id": str(row.lead_id), "destination_id": row.destination_id}
+    ids["correlation_id"] = result.claim.correlation_id
     figures = {"kind": str(row.kind), "attempt": result.claim.number, "duration_ms": result.duration_ms}
     logger.info("settled", extra={**ids, **figures, "state": str(row.state), "status": row.last_status_code})
 
 
-def _attempts(results: Sequence[Result]) -> dict[tuple[UUID, int], Attempt]:
-    keys = [(result.claim.delivery_id, result.claim.fence) for result in results]
-    query = select(Attempt).where(tuple_(Attempt.delivery_id, Attempt.fence).in_(keys))
-    found = db.session.scalars(query.execution_options(populate_existing=True))
-    return {(attempt.delivery_id, attempt.fence): attempt for attempt in found}
-
-
-def _complete(attempt: Attempt, result: Result, moment: datetime) -> None:
-    attempt.finished_at = moment
-    attempt.outcome = outcome_of(result.error)
-    attempt.duration_ms = result.duration_ms
-    if result.receipt is not None:
-        attempt.status_code, attempt.answer = (
-            result.receipt.status_code,
-            _clean(result.receipt.answer, ANSWER_LENGTH),
-        )
-    if result.error is not None:
-        attempt.status_code, attempt.answer = (
-            result.error.status_code,
-            _clean(result.error.answer, ANSWER_LENGTH),
-        )
-        attempt.error = _clean(str(result.error), ERROR_LENGTH)
+def _completed(result: Result, moment: datetime) -> dict[str, Any]:
+    """What COMPLETE writes of one result."""
+    told = result.receipt or result.error
+    assert told is not None
+    return {
+        "of_delivery": result.claim.delivery_id,
+        "of_fence": result.claim.fence,
+        "finished_at": moment,
+        "outcome": outcome_of(result.error),
+        "duration_ms": result.duration_ms,
+        "status_code": told.status_code,
+        "answer": _clean(told.answer, ANSWER_LENGTH),
+        "error": _clean(str(result.error), ERROR_LENGTH) if result.error else "",
+    }
 
 
 def outcome_of(error: DeliveryError | None) -> AttemptOutcome:

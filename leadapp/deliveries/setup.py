@@ -24,8 +24,11 @@ from leadapp.signing import new_secret, secret_bytes
 
 EMAIL_KEY = "LEAD_NOTIFICATION_EMAIL"
 WEBHOOK_KEY = "ZAPIER_WEBHOOK_URL"
+CUSTOMER_KEY = "CUSTOMER_API_URL"
+TOKEN = re.compile(r"[!-~]{1,4000}")  # what the Authorization header carries
 ADDRESS = re.compile(r"[\w!#$%&'*+/=?^`{|}~-][\w!#$%&'*+/=?^`{|}~.-]{0,63}@[a-z\d](?:[a-z\d.-]*[a-z\d])?", re.I | re.A)
 ACTOR = "flask setup"
+KEPT_SETTINGS = frozenset({"answers"})  # a person sets them in the admin, whoever owns the address
 PAUSED_BEFORE = "; it was paused: "
 SETUP_LOCK = 5_323_268_778  # any fixed number; two setups at once wait for each other
 
@@ -47,13 +50,14 @@ def upsert_destinations(settings: Settings, first_owner_email: str | None) -> No
 
     Raises ConfigurationError, naming the variable, before anything is written.
     """
-    wanted = [*_mails(settings, first_owner_email), *_webhooks(settings)]
+    wanted = [*_mails(settings, first_owner_email), *_webhooks(settings), *_customers(settings)]
     with transaction():
         if is_postgresql():
             db.session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SETUP_LOCK})
         earlier = {row.env_key: (row.state, row.settings) for row in _own_rows()}
         for destination in wanted:
-            _upsert(destination)
+            _, where_now = earlier.get(destination.env_key, (None, {}))
+            _upsert(destination, {name: value for name, value in where_now.items() if name in KEPT_SETTINGS})
         for row in _own_rows():
             if row.env_key not in {destination.env_key for destination in wanted}:
                 _switch_off(row)
@@ -69,8 +73,13 @@ def upsert_destinations(settings: Settings, first_owner_email: str | None) -> No
 
 def _own_rows() -> Sequence[Destination]:
     """Locked in id order, as everybody locks destinations."""
-    own = Destination.env_key.startswith(f"{EMAIL_KEY}:", autoescape=True) | (Destination.env_key == WEBHOOK_KEY)
-    query = select(Destination).where(own).order_by(Destination.id).with_for_update(key_share=True)
+    mails = Destination.env_key.startswith(f"{EMAIL_KEY}:", autoescape=True)
+    query = (
+        select(Destination)
+        .where(mails | Destination.env_key.in_((WEBHOOK_KEY, CUSTOMER_KEY)))
+        .order_by(Destination.id)
+        .with_for_update(key_share=True)
+    )
     return db.session.scalars(query.execution_options(populate_existing=True)).all()
 
 
@@ -109,7 +118,18 @@ def _webhooks(settings: Settings) -> list[Wanted]:
     return [Wanted(WEBHOOK_KEY, Kind.WEBHOOK, host[:120], {"url": url}, secret, keeps_secret=not given)]
 
 
-def _host(url: str) -> str:
+def _customers(settings: Settings) -> list[Wanted]:
+    url = settings.customer_api_url.strip()
+    if not url:
+        return []
+    token = settings.customer_token.get_secret_value()
+    if token and not TOKEN.fullmatch(token):
+        raise ConfigurationError("CUSTOMER_TOKEN holds blanks or letters that no header can carry; copy it once more")
+    host = _host(url, CUSTOMER_KEY)
+    return [Wanted(CUSTOMER_KEY, Kind.CRM, host[:120], {"url": url}, token or None, keeps_secret=not token)]
+
+
+def _host(url: str, variable: str = WEBHOOK_KEY) -> str:
     """The host of a usable http(s) address, or ConfigurationError that leaves its path, a secret, out."""
     try:
         parts = urlsplit(url)
@@ -119,7 +139,7 @@ def _host(url: str) -> str:
     has_gaps = any(character.isspace() or not character.isprintable() for character in url)
     if parts.scheme not in ("http", "https") or not parts.hostname or has_gaps or parts.username is not None:
         raise ConfigurationError(
-            f"{WEBHOOK_KEY} is not an address that can be posted to: https://host/path, without a user name"
+            f"{variable} is not an address that can be posted to: https://host/path, without a user name"
         )
     return parts.hostname
 
@@ -132,12 +152,12 @@ def _checked(secret: str) -> str:
     return secret
 
 
-def _upsert(wanted: Wanted) -> None:
+def _upsert(wanted: Wanted, kept: dict[str, Any]) -> None:
     row: dict[str, Any] = {
         "env_key": wanted.env_key,
         "kind": wanted.kind,
         "name": wanted.name,
-        "settings": wanted.settings,
+        "settings": kept | wanted.settings,
         "secret": wanted.secret,
         "state": DestinationState.ACTIVE,
         "managed_by": ManagedBy.ENV,

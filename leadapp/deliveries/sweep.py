@@ -15,6 +15,7 @@ from sqlalchemy import or_, select, update
 from leadapp.clock import db_now
 from leadapp.database import release, transaction
 from leadapp.deliveries import outbox
+from leadapp.deliveries.claims import ON_ENDED, Ended
 from leadapp.deliveries.due import QUEUE_KINDS, claimable
 from leadapp.deliveries.models import Attempt, AttemptOutcome, Delivery, DeliveryState, Kind
 from leadapp.deliveries.settle import lost
@@ -54,6 +55,9 @@ def expire_leases() -> int:
             lost(row, moment)
         outbox.changed(rows.values())
     release()
+    for row in rows.values():
+        for tell in ON_ENDED:
+            tell(Ended(row.kind, AttemptOutcome.LOST, row.state, (moment - row.created_at).total_seconds()))
     return len(rows)
 
 

@@ -1,5 +1,6 @@
 """Deliver: claim a slice, give the database connection back, send on a thread pool, settle as rows finish.
 
+A send that takes long is let go: it settles itself when it is over, and the job goes on with what others wait for.
 A second run of any job finds its rows settled or claimed and ends at once. Rows that became permanently_failed are
 noted on the job, which then fails: rq-dashboard's failed list holds what needs a person.
 """
@@ -11,7 +12,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from flask import Flask, current_app
@@ -30,21 +31,27 @@ from leadapp.deliveries.models import Delivery, DeliveryState, Kind, Purpose, be
 from leadapp.deliveries.settle import Result, Settled, settle
 from leadapp.errors import DeliveryError, DeliveryFailed, NotSentError, TemporaryError
 from leadapp.extensions import db
-from leadapp.queue import note_needs_you, rows_to_retry
+from leadapp.queue import Bell, note_needs_you, ring, rows_to_retry
 
 logger = logging.getLogger(__name__)
 
 LONGEST_RUN = 10.0  # seconds after which a job ends and lets others have a turn
+PATIENCE = 0.3  # seconds that a job waits for a slice; receivers that need longer hold up nobody else
+GATHER = 0.02  # seconds; a settle costs ten statements, for one row or for sixteen
+LANES = 4  # threads for each row of a slice: room for sends that were let go
 SETTLE_PAUSES = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0)  # while the database is away
 STOP = threading.Event()  # set by SIGTERM: nothing new is begun, what is unsent goes back
 
 
 @dataclass
 class _Senders:
-    """The threads of this process, and sends that outlived their lease."""
+    """The threads of this process, the sends that no job waits for, and the destinations that were last so slow."""
 
     pool: ThreadPoolExecutor | None = None
-    late: set["Future[Result]"] = field(default_factory=set)
+    out: set["Future[Result]"] = field(default_factory=set)
+    slow: set[int] = field(default_factory=set)
+    over: list[Result] = field(default_factory=list)  # of the sends that are out: over, and not yet settled
+    turn: threading.Lock = field(default_factory=threading.Lock)  # to settle what is over
 
 
 _senders = _Senders()
@@ -73,11 +80,30 @@ def deliver_owed(lead_id: UUID, purpose: Purpose) -> None:
         _run_job([row_id for row_id, _ in owed], kinds)
 
 
+def show_needs_you(delivery_ids: Sequence[str]) -> None:
+    """Job: rows that were given up after their own job had ended, for the failed list; sends nothing by itself.
+
+    Requeued from there, it moves exactly these rows back to pending and tries them.
+    """
+    if rows_to_retry():
+        _run_job([], ())
+        return
+    ids = [UUID(row_id) for row_id in delivery_ids]
+    given_up = Delivery.state == DeliveryState.PERMANENTLY_FAILED
+    dead = list(db.session.scalars(select(Delivery.id).where(Delivery.id.in_(ids), given_up)))
+    release()
+    _fail_for(dead)
+
+
 def _run_job(ids: Sequence[UUID], kinds: tuple[Kind, ...]) -> None:
     retry = [UUID(row_id) for row_id in rows_to_retry()]
     if retry:
         outbox.requeue(retry, actor="rq-dashboard")
-    dead = run(Wanted([*retry, *ids], kinds))
+    _fail_for(run(Wanted([*retry, *ids], kinds)))
+
+
+def _fail_for(dead: Sequence[UUID]) -> None:
+    """Note on the running job what needs a person, and fail with it; nothing does: the job is well."""
     note_needs_you([str(row_id) for row_id in dead])
     if dead:
         raise DeliveryFailed(f"{len(dead)} need a person: {' '.join(map(str, dead))}") from None
@@ -88,41 +114,93 @@ def run(wanted: Wanted, longest: float = LONGEST_RUN) -> list[UUID]:
 
     Returns the ids of rows that became permanently_failed.
     """
-    began = time.monotonic()
+    ends = time.monotonic() + longest
     dead: list[UUID] = []
-    _settle_late()
-    while not STOP.is_set():
+    while not STOP.is_set() and (room := _room(ends)):
         claimed_at = time.monotonic()
-        claims = claim(wanted, worker_name())
+        claims = claim(replace(wanted, room=room), worker_name())
         if not claims:
             break
         settled = _send_all(claims, claimed_at + settings().lease_seconds)
         dead += [row.id for row in settled if row.state is DeliveryState.PERMANENTLY_FAILED]
-        if time.monotonic() - began > longest:
+        if time.monotonic() > ends:
             break
     return dead
 
 
+def finish(seconds: float) -> None:
+    """Wait until the sends that no job waits for have settled, at most so long."""
+    until = time.monotonic() + seconds
+    while _senders.out and time.monotonic() < until:
+        time.sleep(0.02)
+
+
+def _room(until: float) -> int:
+    """How many threads are free; waits for one while receivers that hang hold them all."""
+    while (room := settings().pool * LANES - len(_senders.out)) <= 0 and time.monotonic() < until:
+        if STOP.wait(0.02):
+            break
+    return max(room, 0)
+
+
 def _send_all(claims: Sequence[Claim], lease_end: float) -> list[Settled]:
     if _senders.pool is None:
-        _senders.pool = ThreadPoolExecutor(settings().pool, thread_name_prefix="send")
+        _senders.pool = ThreadPoolExecutor(settings().pool * LANES, thread_name_prefix="send")
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    waiting = {_senders.pool.submit(_send_in_context, app, one, lease_end) for one in claims}
+    sends = {_senders.pool.submit(_send_in_context, app, one, lease_end): one.destination_id for one in claims}
+    patience_ends = min(time.monotonic() + PATIENCE, lease_end)
+    waiting = {future for future, destination in sends.items() if destination not in _senders.slow}
     settled: list[Settled] = []
-    while waiting:
-        done, waiting = wait(waiting, max(0.0, lease_end - time.monotonic()), FIRST_COMPLETED)
-        if not done:  # stuck beyond every deadline: the sweeper has the row, proof is settled when it comes
-            _senders.late |= waiting
-            break
-        settled += _settle([future.result() for future in done])
+    _let_go(app, set(sends) - waiting)
+    try:
+        while waiting:
+            done, waiting = wait(waiting, max(0.0, patience_ends - time.monotonic()), FIRST_COMPLETED)
+            if not done:
+                _senders.slow |= {sends[future] for future in waiting}
+                break
+            more, waiting = wait(waiting, GATHER)  # what ends in the same moment is settled in the same transaction
+            settled += _settle([future.result() for future in (*done, *more)])
+    finally:  # also when this job breaks: what was sent must not be forgotten
+        _let_go(app, waiting)
     return settled
 
 
-def _settle_late() -> None:
-    done = {future for future in _senders.late if future.done()}
-    _senders.late -= done
-    if done:
-        _settle([future.result() for future in done])
+def _let_go(app: Flask, sends: set["Future[Result]"]) -> None:
+    """These are settled in their own threads, when they are over, together with whatever else is over by then."""
+
+    def settle_what_is_over(future: "Future[Result]") -> None:
+        try:
+            _senders.over.append(future.result())
+            with app.app_context():
+                with _senders.turn:
+                    results = _take_over()
+                    settled = _settle(results)
+                if settled:
+                    _ring_for(results, settled)
+        finally:
+            _senders.out.discard(future)
+
+    _senders.out |= sends
+    for future in sends:
+        future.add_done_callback(settle_what_is_over)
+
+
+def _take_over() -> list[Result]:
+    results = _senders.over[:]
+    del _senders.over[: len(results)]
+    _senders.slow -= {one.claim.destination_id for one in results if one.duration_ms < PATIENCE * 1000}
+    return results
+
+
+def _ring_for(results: Sequence[Result], settled: Sequence[Settled]) -> None:
+    """No job waits for these sends any more. So one is made to fail for each that was given up (without Redis the
+    admin's list has it), and one to take what waited behind them while their destination was full."""
+    dead = {row.id for row in settled if row.state is DeliveryState.PERMANENTLY_FAILED}
+    claims = [result.claim for result in results]
+    given_up = [one for one in claims if one.delivery_id in dead]
+    if given_up:
+        ring([Bell("show_needs_you", queue_of(one.kind), [str(one.delivery_id)], one.claimed_at) for one in given_up])
+    outbox.ring_next({one.destination_id for one in claims}, len(claims))
 
 
 def _settle(results: Sequence[Result]) -> list[Settled]:
@@ -157,7 +235,8 @@ def send(one: Claim, lease_end: float) -> Result:
     except DeliveryError as error:
         return Result(one, error=error, duration_ms=_since(began))
     except Exception as error:
-        logger.exception("a channel broke", extra={"delivery_id": str(one.delivery_id), "kind": str(one.kind)})
+        ids = {"delivery_id": str(one.delivery_id), "lead_id": str(one.lead_id), "correlation_id": one.correlation_id}
+        logger.exception("a channel broke", extra={**ids, "kind": str(one.kind)})
         return Result(one, error=TemporaryError(f"unexpected: {type(error).__name__}"), duration_ms=_since(began))
     return Result(one, receipt=receipt, duration_ms=_since(began))
 

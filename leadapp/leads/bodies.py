@@ -14,17 +14,21 @@ PACKED = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 SMALL = 30_000  # bytes; 100 posts a minute of this size are 180 MB an hour
 
 
-def read_body(asking: Request, limits: Settings) -> bytes:
-    """The body, unpacked. PayloadError: too large, packed in a way that we do not know, or damaged."""
+def read_body(asking: Request, most: int) -> bytes:
+    """The body, unpacked, of at most so many bytes.
+
+    PayloadError: too large, packed in a way that we do not know, or damaged.
+    """
+    asking.max_content_length = most
     try:
         raw = asking.get_data(cache=True)
     except RequestEntityTooLarge as error:
-        raise _too_large(limits) from error
-    if asking.content_length is None and len(raw) >= limits.max_post_bytes:
-        raise _too_large(limits)  # Werkzeug cuts a body of unknown length off without a word
+        raise _too_large(most) from error
+    if asking.content_length is None and len(raw) >= most:
+        raise _too_large(most)  # Werkzeug cuts a body of unknown length off without a word
     for name in reversed(asking.headers.get("Content-Encoding", "").lower().split(",")):
         if name.strip() not in ("", "identity"):
-            raw = _unpacked(raw, name.strip(), limits)
+            raw = _unpacked(raw, name.strip(), most)
     return raw
 
 
@@ -52,20 +56,20 @@ def body_size(asking: Request, limits: Settings) -> int:
     return min(max(length, 1), limits.max_post_bytes)
 
 
-def _unpacked(raw: bytes, name: str, limits: Settings) -> bytes:
+def _unpacked(raw: bytes, name: str, most: int) -> bytes:
     if name not in PACKED:
         raise PayloadError(415, "UNSUPPORTED_ENCODING", "We cannot unpack this post. Send it as it is, or as gzip.")
     try:
         unpacking = zlib.decompressobj(PACKED[name])
-        plain = unpacking.decompress(raw, limits.max_post_bytes + 1)  # what came before a break is kept
+        plain = unpacking.decompress(raw, most + 1)  # what came before a break is kept
     except zlib.error as error:
         raise PayloadError(400, "DAMAGED_BODY", "The post arrived damaged and could not be unpacked.") from error
-    if len(plain) > limits.max_post_bytes:
-        raise _too_large(limits)
+    if len(plain) > most:
+        raise _too_large(most)
     return plain
 
 
-def _too_large(limits: Settings) -> PayloadError:
-    megabytes = limits.max_post_bytes / 1_000_000
+def _too_large(most: int) -> PayloadError:
+    megabytes = most / 1_000_000
     message = f"This is too large to be sent: at most {megabytes:g} MB, files included."
     return PayloadError(413, "FILES_TOO_BIG", message)

@@ -1,11 +1,14 @@
 """A posted payload as flat fields: wrappers taken off, nested values beside their whole name."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
+
+from leadapp.errors import PayloadError
+from leadapp.leads.charsets import clean
+from leadapp.leads.json_bodies import within
 
 # A body whose one field is one of these holds the form inside.
 WRAPPERS = frozenset(
@@ -64,16 +67,17 @@ def _parsed(text: str) -> Any:
     text = text.strip()
     if text[:1] in ("{", "["):
         try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
+            return within(text)
+        except PayloadError:
             return None
     if not re.match(r"[\w%.\[\]+-]{1,100}=", text) or "&" not in text or " " in text:
         return None
     try:
-        pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
+        found = parse_qsl(text, keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError:
         return None
-    return dict(pairs) if len(dict(pairs)) == len(pairs) else None
+    pairs = {clean(name): clean(value) for name, value in found}  # what is unpacked here was not cleaned with the post
+    return pairs if len(pairs) == len(found) else None
 
 
 def leaves(payload: Mapping[str, Any]) -> Iterator[Leaf]:

@@ -62,6 +62,7 @@ class Understood:
     name: str = ""
     phone: str = ""
     message: str = ""
+    name_parts: dict[str, str] = field(default_factory=dict)  # first_name, last_name, where a name came in parts
     answers: dict[str, Any] = field(default_factory=dict)
     attribution: dict[str, str] = field(default_factory=dict)
     next_page: str = ""
@@ -70,6 +71,7 @@ class Understood:
     problems: list[dict[str, str]] = field(default_factory=list)
     reasons: dict[str, str] = field(default_factory=dict)  # role -> why this field; scores likewise
     scores: dict[str, int] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)  # role -> the field that was taken
 
 
 def understand(
@@ -93,8 +95,9 @@ def understand(
     finds = find(fields, pinned or {})
     _fill_in(found, finds)
     if not found.email:
-        found.email = next((_first(payload, (name,)) for name in REPLY_TO if _first(payload, (name,))), "")
-        if found.email:
+        name = next((name for name in REPLY_TO if _first(payload, (name,))), "")
+        if name:
+            found.email, found.places["email"] = _first(payload, (name,)), name
             found.reasons["email"] = "it is the address to reply to"
     gone = finds.used | hidden | {one.path for one in fields if _repeats(one, found.email)}
     found.answers = _answers(payload, gone)
@@ -103,6 +106,11 @@ def understand(
             {"code": "TYPE_EMAIL", "field": "email", "message": "This does not look like an e-mail address."}
         )
     return found
+
+
+def answer_names(payload: Mapping[str, Any], honeypot: str = "") -> list[str]:
+    """The fields that a person may have filled in, nested ones with dots."""
+    return [".".join(one.path) for one in leaves(unwrap(payload)) if not _is_machinery(one, honeypot)]
 
 
 def _answers(payload: Mapping[str, Any], gone: set[tuple[str, ...]]) -> dict[str, Any]:
@@ -123,9 +131,12 @@ def _fill_in(found: Understood, finds: Finds) -> None:
     found.name = " ".join(filter(None, parts))
     found.reasons, found.scores = dict(finds.reasons), dict(finds.scores)
     halves = [role for role in ("first_name", "last_name") if role in finds.texts]
+    found.name_parts = {role: finds.texts[role] for role in halves}
+    found.places = {role: ".".join(path) for role, path in finds.paths.items()}
     if found.name and "name" not in found.reasons:
         found.reasons["name"] = "; ".join(finds.reasons[role] for role in halves)
         found.scores["name"] = min(finds.scores[role] for role in halves)
+        found.places["name"] = " and ".join(found.places[role] for role in halves)
 
 
 def _is_trap(leaf: Leaf, honeypot: str) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Response, g, request
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from leadapp.accounts.guard import PUBLIC
 from leadapp.config import settings
@@ -24,6 +24,7 @@ from leadapp.leads.reading import Posted
 KEPT_HEADERS = ("User-Agent", "Referer", "Origin", "Accept-Language", "Content-Length", "X-Request-ID")
 # Fields that hold the form's key where the address does not (Web3Forms, StaticForms, Netlify); case does not matter.
 KEY_FIELDS = ("access_key", "accesskey", "apikey", "api_key", "form-name")
+BY_KEY = select(Form).where(Form.key == bindparam("key"))
 
 forms = Blueprint("forms", __name__)
 forms.access = PUBLIC  # type: ignore[attr-defined]
@@ -45,7 +46,7 @@ def submit(key: str = "") -> Response:
     parsed: Parsed | None = None
     try:
         # The whole body first: a slow client must hold neither a transaction nor a connection meanwhile.
-        body = read_body(request, settings())
+        body = read_body(request, settings().max_post_bytes)
         form = _form(key)
         parsed = parse(request.content_type or "", body, settings())
         if is_cut_off(request):
@@ -87,7 +88,7 @@ def named_key(payload: Mapping[str, Any]) -> str:
 
 
 def _form(key: str) -> Form | None:
-    found: Form | None = db.session.scalar(select(Form).where(Form.key == clean(key))) if key else None
+    found: Form | None = db.session.scalar(BY_KEY, {"key": clean(key)}) if key else None
     return found
 
 

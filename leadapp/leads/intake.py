@@ -7,38 +7,39 @@ noted, and the owner is told all the same.
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import exists, select, text
+from sqlalchemy import Boolean, Select, bindparam, case, exists, false, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
-from leadapp.audit import record
-from leadapp.clock import db_now
+from leadapp.audit import AuditEvent, event
+from leadapp.clock import db_now, prepared
 from leadapp.columns import new_id
 from leadapp.config import settings
-from leadapp.database import is_postgresql, transaction
+from leadapp.database import insert_all, transaction
 from leadapp.deliveries import outbox
 from leadapp.deliveries.due import queue_of
 from leadapp.deliveries.models import Delivery, DeliveryState, Purpose
-from leadapp.errors import PayloadError
 from leadapp.extensions import db
 from leadapp.files.models import Document
 from leadapp.files.uploads import Upload
-from leadapp.leads import integration
+from leadapp.leads import duplicates, integration, repeats
 from leadapp.leads.fields import CAPTCHAS
-from leadapp.leads.models import Form, Idempotency, Lead
+from leadapp.leads.models import Form, Lead, LeadStatus
 from leadapp.leads.planning import plan_all
-from leadapp.leads.reading import Posted, read
+from leadapp.leads.reading import Posted, came_in, read
+from leadapp.leads.senders.shape import BESIDE
+from leadapp.leads.suspicion import MADE
 from leadapp.queue import Bell, ring
 
 logger = logging.getLogger(__name__)
 
 # Where to go next and one-time tokens: a person who presses twice sends the same message with other ones.
-NOT_CONTENT = CAPTCHAS | {"_next", "_redirect", "retURL", "_charset_"}
+NOT_CONTENT = CAPTCHAS | {"_next", "_redirect", "retURL", "_charset_", MADE, BESIDE}
 JOB_OF = {
     Purpose.LEAD_NOTIFICATION: "send_lead_notification",
     Purpose.LEAD_WEBHOOK: "send_lead_webhook",
@@ -48,11 +49,16 @@ JOB_OF = {
 
 @dataclass(frozen=True)
 class Accepted:
-    """The lead is in the database. `next_page` is what the post asked for, unchecked."""
+    """The lead is in the database. `next_page` is what the post asked for, unchecked; not new: answered before."""
 
     lead_id: UUID
     correlation_id: str
     next_page: str = ""
+    is_new: bool = True
+
+
+# Called after the commit with the form, the lead and its source; app.py fills it, in sight.
+ON_ACCEPTED: list[Callable[[Form, Accepted, str], None]] = []
 
 
 @dataclass(frozen=True)
@@ -67,33 +73,36 @@ def accept(form: Form, posted: Posted, source: str) -> Accepted:
     try:
         saved = _save(form, posted, source)
     except IntegrityError:
-        if not posted.idempotency_key:
+        if not repeats.may_repeat(posted):
             raise
-        saved = _save(form, posted, source)  # the same key came twice at once: by now the first one is there
+        saved = _save(form, posted, source)  # the same came twice at once: by now the first one is there
     _ring(saved)
+    for tell in ON_ACCEPTED:
+        tell(form, saved.accepted, source)
     return saved.accepted
 
 
 def _save(form: Form, posted: Posted, source: str) -> _Saved:
     with transaction():
         content_hash = _content_hash(form, posted)
-        _one_at_a_time(content_hash)
-        first_id, moment = _first_of(form, content_hash)
-        lead, next_page = read(form, posted, moment)
-        if earlier := _answered_before(form, posted, content_hash):
-            return _Saved(Accepted(earlier.id, earlier.correlation_id, next_page), (), moment)
-        lead.source, lead.content_hash, lead.duplicate_of_id = source, content_hash, first_id
+        lead, next_page = read(form, posted)  # before anybody has to wait for us
+        # A person's leads wait for each other only where that decides what the customer's API is told.
+        duplicates.one_at_a_time([content_hash, lead.person_hash if lead.customer_body else ""])
+        lead.source, lead.content_hash = source, content_hash
+        first = _first_of(lead)
+        if earlier := repeats.answered_before(form, posted, content_hash):
+            return _Saved(Accepted(*earlier, next_page, is_new=False), (), first.at)
+        came_in(lead, first.at)
+        lead.duplicate_of_id, lead.same_person_as_id = first.content_id, None if first.content_id else first.person_id
         documents = [_document(lead, upload) for upload in posted.uploads]
-        rows = [] if first_id else plan_all(lead, documents)
+        rows = [] if first.content_id else plan_all(lead, documents)
+        if first.was_told:
+            duplicates.spare(rows, first.person_id)
         integration.show_new(lead, rows)
-        db.session.add(lead)
-        db.session.flush()  # what refers to the lead comes after it
-        db.session.add_all([*documents, *rows])
-        _note(lead, rows)
-        if posted.idempotency_key:
-            _remember(form, posted, content_hash, lead)
+        marks = repeats.remembered(form, posted, content_hash, lead)
+        insert_all([lead, *documents, *rows, _note(lead, rows), *marks])  # the lead first: they refer to it
     owed = [row for row in rows if row.state is DeliveryState.PENDING]
-    return _Saved(Accepted(lead.id, lead.correlation_id, next_page), owed, moment)
+    return _Saved(Accepted(lead.id, lead.correlation_id, next_page), owed, first.at)
 
 
 def _content_hash(form: Form, posted: Posted) -> str:
@@ -104,60 +113,50 @@ def _content_hash(form: Form, posted: Posted) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _one_at_a_time(content_hash: str) -> None:
-    """Two posts with the same content wait for each other (SQLite: its write lock does that)."""
-    if is_postgresql():
-        key = int(content_hash[:15], 16)
-        db.session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+class _First(NamedTuple):
+    """The first lead with this content, and of this person, within the window; and the database's time."""
+
+    content_id: UUID | None
+    person_id: UUID | None
+    was_told: bool
+    at: datetime
 
 
-def _first_of(form: Form, content_hash: str) -> tuple[UUID | None, datetime]:
-    """The first lead with this content on this form within the window, and the database's time."""
-    window = timedelta(hours=settings().duplicate_window_hours)
-    # What never went anywhere (spam, nobody to tell, called off) spares no later post its own deliveries.
+def _first_of(lead: Lead) -> _First:
+    query = _first_query(settings().duplicate_window_hours)
+    given = {
+        "form_id": lead.form_id,
+        "content_hash": lead.content_hash,
+        "person_hash": lead.person_hash,
+        "may_tell": lead.customer_body is not None,
+        "is_rejected": lead.status is LeadStatus.REJECTED,
+    }
+    return _First(*db.session.connection().execute(query, given).one())
+
+
+@prepared
+def _first_query(hours: float) -> Select[UUID | None, UUID | None, bool, datetime]:
+    # What never went anywhere (spam, nobody to tell, called off) spares no later post its own deliveries; nor does
+    # one that was rejected, when today's rules let it pass.
     owes_something = exists().where(Delivery.lead_id == Lead.id, Delivery.state != DeliveryState.CANCELLED)
+    is_rejected = Lead.status == LeadStatus.REJECTED
     first = (
         select(Lead.id)
         .where(
-            Lead.form_id == form.id,
-            Lead.content_hash == content_hash,
-            Lead.received_at > db_now(-window),
+            Lead.form_id == bindparam("form_id"),
+            Lead.content_hash == bindparam("content_hash"),
+            Lead.received_at > db_now(-timedelta(hours=hours)),
             Lead.duplicate_of_id.is_(None),
             Lead.is_spam.is_(False),
-            owes_something,
+            case((is_rejected, bindparam("is_rejected", type_=Boolean)), else_=owes_something),
         )
         .order_by(Lead.received_at)
         .limit(1)
     )
-    row = db.session.execute(select(first.scalar_subquery(), db_now())).one()
-    return row[0], row[1]
-
-
-def _answered_before(form: Form, posted: Posted, body_hash: str) -> Lead | None:
-    """The lead that this Idempotency-Key was answered with."""
-    if not posted.idempotency_key:
-        return None
-    query = select(Idempotency).where(Idempotency.scope == _scope(form), Idempotency.key == _key(posted))
-    earlier = db.session.scalar(query)
-    if earlier is None:
-        return None
-    if earlier.body_hash != body_hash:
-        message = "This Idempotency-Key was used before with other content. Use a new key for a new message."
-        raise PayloadError(422, "IDEMPOTENCY_KEY_REUSED", message, "Idempotency-Key")
-    return db.session.get_one(Lead, earlier.lead_id)
-
-
-def _remember(form: Form, posted: Posted, body_hash: str, lead: Lead) -> None:
-    db.session.add(Idempotency(scope=_scope(form), key=_key(posted), body_hash=body_hash, lead_id=lead.id))
-
-
-def _scope(form: Form) -> str:
-    return f"form:{form.id}"
-
-
-def _key(posted: Posted) -> str:
-    """Of a fixed length, whatever a client sends; two long keys never become one."""
-    return hashlib.sha256(posted.idempotency_key.encode()).hexdigest()
+    person = duplicates.Person(bindparam("form_id"), bindparam("person_hash"))
+    # Looked for only where it matters: it goes through all leads of a person.
+    was_told = case((bindparam("may_tell", type_=Boolean), duplicates.was_told(person)), else_=false())
+    return select(first.scalar_subquery(), duplicates.first_of(person), was_told, db_now())
 
 
 def _document(lead: Lead, upload: Upload) -> Document:
@@ -173,7 +172,7 @@ def _document(lead: Lead, upload: Upload) -> Document:
     )
 
 
-def _note(lead: Lead, rows: Sequence[Delivery]) -> None:
+def _note(lead: Lead, rows: Sequence[Delivery]) -> AuditEvent:
     facts: dict[str, Any] = {"status": str(lead.status), "deliveries": len(rows)}
     if lead.problems:
         facts["problems"] = [problem["code"] for problem in lead.problems]
@@ -181,7 +180,9 @@ def _note(lead: Lead, rows: Sequence[Delivery]) -> None:
         facts["spam"] = lead.spam_reason
     if lead.duplicate_of_id:
         facts["duplicate_of"] = str(lead.duplicate_of_id)
-    record(lead, "received", source=lead.source, **facts)
+    if lead.same_person_as_id:
+        facts["same_person_as"] = str(lead.same_person_as_id)
+    return event(lead, "received", source=lead.source, **facts)
 
 
 def _ring(saved: _Saved) -> None:

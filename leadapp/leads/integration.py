@@ -10,6 +10,7 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
+from sqlalchemy.orm import load_only
 
 from leadapp.audit import record
 from leadapp.deliveries.models import Delivery, DeliveryState, Kind, Purpose
@@ -22,6 +23,11 @@ NEEDS_A_PERSON = frozenset({_S.PERMANENTLY_FAILED, _S.UNKNOWN})
 UNDERWAY = frozenset({_S.PENDING, _S.HELD, _S.SENDING})
 # Statuses that deliveries do not decide: the rules have not run, or said no.
 FIXED = frozenset({LeadStatus.RECEIVED, LeadStatus.REJECTED})
+# What refresh reads and writes of a lead; the rest of it is large.
+OWN_COLUMNS = load_only(
+    Lead.status,
+    *(getattr(Lead, column.key) for column in Lead.__table__.columns if column.key.startswith(tuple(map(str, Kind)))),
+)
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,7 @@ def _integration_status(rows: Sequence[Row]) -> IntegrationStatus:
 
 def refresh(lead_ids: Sequence[UUID]) -> None:
     """Bring these leads up to date with their deliveries, inside the open transaction."""
-    locked = select(Lead).where(Lead.id.in_(sorted(lead_ids))).order_by(Lead.id)
+    locked = select(Lead).where(Lead.id.in_(sorted(lead_ids))).order_by(Lead.id).options(OWN_COLUMNS)
     leads = list(
         db.session.scalars(locked.with_for_update(of=Lead, key_share=True).execution_options(populate_existing=True))
     )

@@ -1,28 +1,19 @@
 """What workers run for leads. Each job takes one row id and is safe to run twice; also callable from a shell."""
 
-import json
-import logging
-from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.orm import joinedload, undefer
 
-from leadapp.audit import record
 from leadapp.clock import db_now
-from leadapp.database import release, transaction
+from leadapp.database import release
 from leadapp.deliveries import outbox
 from leadapp.deliveries.models import Delivery, DeliveryState, HeldReason, Purpose
 from leadapp.deliveries.work import deliver_owed
 from leadapp.extensions import db
-from leadapp.leads import integration
+from leadapp.leads import rechecking
 from leadapp.leads.models import Form, Lead, LeadStatus
-from leadapp.leads.reading import interpret
-
-logger = logging.getLogger(__name__)
 
 RECHECKED_AT_ONCE = 50
-LONGEST_PAUSE = timedelta(days=1)
 
 
 def send_lead_notification(lead_id: str) -> None:
@@ -42,35 +33,12 @@ def send_lead_to_customer(lead_id: str) -> None:
 
 def recheck() -> int:
     """Periodic: read again the leads that stayed RECEIVED, with growing pauses. Returns how many are well now."""
-    with transaction():
-        query = (
-            select(Lead)
-            .where(Lead.check_at <= db_now(), Lead.status == LeadStatus.RECEIVED)
-            .order_by(Lead.id)
-            .limit(RECHECKED_AT_ONCE)
-            .options(undefer(Lead.raw_payload), joinedload(Lead.form))
-            .with_for_update(of=Lead, key_share=True, skip_locked=True)
-        )
-        well = [_recheck(lead) for lead in db.session.scalars(query).all()].count(True)
+    due = select(Lead.id).where(Lead.check_at <= db_now(), Lead.status == LeadStatus.RECEIVED)
+    lead_ids = db.session.scalars(due.order_by(Lead.check_at).limit(RECHECKED_AT_ONCE)).all()
+    release()
+    well = [rechecking.try_again(lead_id) for lead_id in lead_ids].count(True)
     release()
     return well
-
-
-def _recheck(lead: Lead) -> bool:
-    earlier = lead.problems
-    lead.problems = [problem for problem in earlier if problem["code"] != "PIPELINE"]
-    lead.check_count += 1
-    if interpret(lead, lead.form, json.loads(lead.raw_payload), lead.page_url) is None:
-        lead.problems = earlier
-        pause = min(LONGEST_PAUSE, timedelta(minutes=2**lead.check_count))
-        lead.check_at = db_now(pause)
-        return False
-    lead.check_at = None
-    lead.status = LeadStatus.READY
-    record(lead, "read", tries=lead.check_count)
-    db.session.flush()
-    integration.refresh([lead.id])
-    return True
 
 
 def release_resumed() -> int:

@@ -5,23 +5,11 @@ a nested field sees the tree. When every answer stands under one name (Rails, PH
 out, so `address.zip` finds it too.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-DEEPEST = 32  # levels; the rest of a longer name stays one name
-_STEP = re.compile(r"[^.\[\]]+")
-_SHAPE = re.compile(r"[^.\[\]]+(?:\.[^.\[\]]+|\[[^\[\]]*\])*")
-
-
-def path_of(name: str) -> tuple[str, ...]:
-    """The steps of a name; a name that only looks like a path is one step. `[]` in the middle is no step."""
-    if not _SHAPE.fullmatch(name):
-        return (name,)
-    steps = list(_STEP.finditer(name))
-    if len(steps) <= DEEPEST:
-        return tuple(step[0] for step in steps)
-    return (*(step[0] for step in steps[: DEEPEST - 1]), name[steps[DEEPEST - 1].start() :])
+from leadapp.rules.paths import path_of
+from leadapp.rules.paths import value_at as _step_down
 
 
 def nested(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,20 +49,12 @@ def value_at(payload: Mapping[str, Any], name: str) -> Any:
     if name in payload:
         return payload[name]
     tree = nested(payload)
-    return next((found for root in _roots(tree) if (found := _step_down(root, path_of(name))) is not None), None)
+    return next((found for root in roots(tree) if (found := _step_down(root, path_of(name))) is not None), None)
 
 
-def _roots(tree: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def roots(tree: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """The tree itself, then what hangs below the one name that all answers share."""
     yield tree
     answers = [name for name in tree if not name.startswith("_")]
     if len(answers) == 1 and isinstance(tree[answers[0]], dict):
         yield tree[answers[0]]
-
-
-def _step_down(tree: Any, path: tuple[str, ...]) -> Any:
-    for step in path:
-        if not isinstance(tree, dict) or step not in tree:
-            return None
-        tree = tree[step]
-    return tree.get("") if isinstance(tree, dict) and "" in tree else tree

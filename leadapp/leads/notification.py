@@ -8,6 +8,7 @@ from urllib.parse import quote
 from leadapp.config import settings
 from leadapp.files.models import Document
 from leadapp.leads.fields import as_text
+from leadapp.leads.judging import BY_RULES
 from leadapp.leads.kept_fields import label_of
 from leadapp.leads.models import Lead
 from leadapp.leads.wishes import Wishes, wishes_of
@@ -67,11 +68,20 @@ def build_lead_notification_context(
         "answers": [(label_of(name), text) for name, value in (lead.fields or {}).items() if (text := as_text(value))],
         "files": [(document.name, size_in_words(document.size)) for document in documents],
         "sources": [(label, text) for label, name in SOURCES if (text := as_text(getattr(lead, name)))],
-        "problems": [str(problem.get("message") or "") for problem in lead.problems or []],
+        "rejected": [_words(problem) for problem in lead.problems or [] if _rejects(problem)],
+        "problems": [_words(problem) for problem in lead.problems or [] if not _rejects(problem)],
         "mail_to": reply_address(lead.email or ""),
         "reply_to": wishes.reply_to or reply_address(lead.email or ""),
         "link": lead_link(lead),
     }
+
+
+def _words(problem: dict[str, Any]) -> str:
+    return str(problem.get("message") or "")
+
+
+def _rejects(problem: dict[str, Any]) -> bool:
+    return problem.items() >= BY_RULES.items()
 
 
 def lead_link(lead: Lead) -> str:

@@ -7,10 +7,12 @@ from urllib.parse import urlsplit
 from flask import current_app, request
 
 from leadapp import headers
+from leadapp.config import settings
 from leadapp.errors import PayloadError
 from leadapp.leads.kept_fields import Field, Typed, kept_fields
 from leadapp.leads.models import Form
 from leadapp.leads.redirects import origins
+from leadapp.leads.suspicion import stamp
 
 
 def render(template: str, **values: Any) -> str:
@@ -22,7 +24,7 @@ def render(template: str, **values: Any) -> str:
 def hosted_form(form: Form) -> str:
     """The form itself as a page, for whoever opens the address that it posts to."""
     _let_it_lead_on(form)
-    return render("public/form.html", form=form)
+    return render("public/form.html", form=form, made=stamp(form.key, settings()))
 
 
 def thank_you(form: Form, back: str = "") -> str:

@@ -4,8 +4,6 @@ Every reader here is tolerant: it returns what it found and notes problems. Only
 readable field are refused (PayloadError).
 """
 
-import json
-import math
 import re
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -17,7 +15,9 @@ from werkzeug.http import parse_options_header
 
 from leadapp.config import Settings
 from leadapp.errors import PayloadError
+from leadapp.leads import json_bodies
 from leadapp.leads.charsets import as_utf8, clean, decode
+from leadapp.leads.damaged_json import mended
 from leadapp.leads.multipart import boundary_of, count_parts, read_parts, without_files
 
 FORM = "application/x-www-form-urlencoded"
@@ -25,7 +25,6 @@ MULTIPART = "multipart/form-data"
 JSON = "application/json"
 PLAIN = "text/plain"
 GUESSED = ("", "application/octet-stream")  # says nothing: read as what it looks like
-NESTED_TOO_DEEP = 32
 
 _ENCODED = re.compile(rb"[^\s=&]+=[^\s&]*(?:&[^\s=&]*(?:=[^\s&]*)?)*")
 
@@ -68,7 +67,7 @@ def _single(mimetype: str, raw: bytes, charset: str, limits: Settings) -> Parsed
     looks_like_json = raw.lstrip()[:1] in (b"{", b"[", b'"')
     is_encoded = not looks_like_json and _ENCODED.fullmatch(raw if mimetype == PLAIN else raw.strip(b"\r\n"))
     if (mimetype == JSON or mimetype.endswith("+json")) and not is_encoded:
-        return _json(raw, charset)
+        return _json_or_its_rest(raw, charset)
     if looks_like_json:  # curl, beacons and fetch without CORS post JSON under other names
         try:
             return _json(raw, charset)
@@ -131,31 +130,37 @@ def _add(payload: dict[str, Any], name: str, value: Any) -> None:
         payload[name] = [payload[name], *values]
 
 
+def _json_or_its_rest(raw: bytes, charset: str) -> Parsed:
+    """JSON that broke on its way loses what comes after the fault, and nothing else."""
+    try:
+        return _json(raw, charset)
+    except PayloadError as error:
+        rest = mended(decode(raw, charset).removeprefix("\ufeff"))
+        try:
+            parsed = _json(rest.encode(), "utf-8")
+        except PayloadError:
+            raise error from None
+        if not _is_readable(parsed):
+            raise
+        parsed.note("DAMAGED_BODY", f"The post arrived damaged; this is what could be read. {error.message}")
+        return parsed
+
+
 def _json(raw: bytes, charset: str) -> Parsed:
-    body = _loaded(decode(raw, charset))
+    body = json_bodies.tolerant(decode(raw, charset))
     if isinstance(body, str) and body.lstrip()[:1] in ("{", "["):
-        body = _loaded(body)  # JSON.stringify twice
+        body = json_bodies.tolerant(body)  # JSON.stringify twice
     pairs = _named_values(body)
     if isinstance(body, dict):
         pairs = list(body.items())
     if pairs is None:
         raise PayloadError(400, "INVALID_JSON", "The JSON is not an object with fields.")
-    if _depth(body) > NESTED_TOO_DEEP:
-        raise PayloadError(400, "INVALID_JSON", f"The JSON is nested deeper than {NESTED_TOO_DEEP} levels.")
+    if json_bodies.depth(body) > json_bodies.DEEPEST:
+        raise PayloadError(400, "INVALID_JSON", f"The JSON is nested deeper than {json_bodies.DEEPEST} levels.")
     parsed = Parsed()
     for name, value in pairs:
-        _add(parsed.payload, clean(name), _cleaned(value))
+        _add(parsed.payload, clean(name), json_bodies.cleaned(value))
     return parsed
-
-
-def _loaded(text: str) -> Any:
-    try:
-        return json.loads(text, object_pairs_hook=_merge, parse_constant=str, parse_int=_integer, parse_float=_number)
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno}, column {error.colno}"
-        raise PayloadError(400, "INVALID_JSON", f"The body is not JSON: {error.msg} at {where}.") from error
-    except RecursionError as error:
-        raise PayloadError(400, "INVALID_JSON", "The JSON is nested too deeply.") from error
 
 
 def _named_values(body: Any) -> list[tuple[str, Any]] | None:
@@ -164,53 +169,6 @@ def _named_values(body: Any) -> list[tuple[str, Any]] | None:
         return None
     is_named = all(isinstance(one, dict) and isinstance(one.get("name"), str) and "value" in one for one in body)
     return [(one["name"], one["value"]) for one in body] if is_named else None
-
-
-def _merge(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    merged: dict[str, Any] = {}
-    repeated = set()
-    for name, value in pairs:
-        if name in repeated:
-            merged[name].append(value)
-        elif name in merged:  # a key that stands twice keeps both values
-            earlier = merged[name]
-            merged[name] = [*(earlier if isinstance(earlier, list) else [earlier]), value]
-            repeated.add(name)
-        else:
-            merged[name] = value
-    return merged
-
-
-def _integer(text: str) -> int | str:
-    return int(text) if len(text) <= 15 else text  # long ids stay what they were, digit by digit
-
-
-def _number(text: str) -> float | str:
-    number = float(text)
-    return number if math.isfinite(number) else text
-
-
-def _depth(value: Any) -> int:
-    deepest, level = 0, [value]
-    while level:
-        deepest += 1
-        level = [
-            child
-            for one in level
-            if isinstance(one, dict | list)
-            for child in (one.values() if isinstance(one, dict) else one)
-        ]
-    return deepest
-
-
-def _cleaned(value: Any) -> Any:
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, dict):
-        return _merge([(clean(name), _cleaned(one)) for name, one in value.items()])
-    if isinstance(value, list):
-        return [_cleaned(one) for one in value]
-    return value
 
 
 def _multipart(raw: bytes, boundary: bytes, limits: Settings) -> Parsed:
@@ -271,10 +229,10 @@ def _size(value: Any) -> int:
 
 
 def _is_readable(parsed: Parsed) -> bool:
-    return bool(parsed.files) or any(_has_text(value) for value in parsed.payload.values())
+    return bool(parsed.files) or any(has_text(value) for value in parsed.payload.values())
 
 
-def _has_text(value: Any) -> bool:
+def has_text(value: Any) -> bool:
     if isinstance(value, dict | list):
-        return any(_has_text(one) for one in (value.values() if isinstance(value, dict) else value))
+        return any(has_text(one) for one in (value.values() if isinstance(value, dict) else value))
     return value is not None and str(value).strip() != ""

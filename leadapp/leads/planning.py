@@ -3,15 +3,17 @@
 import json
 import logging
 from collections.abc import Callable, Sequence
+from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import bindparam, or_, select
 
 from leadapp.deliveries import outbox
+from leadapp.deliveries.frozen import FrozenBody
 from leadapp.deliveries.models import Delivery, Destination, DestinationState, HeldReason, Kind
 from leadapp.extensions import db
 from leadapp.files.models import Document
 from leadapp.leads import copies
-from leadapp.leads.models import Form, Lead
+from leadapp.leads.models import Form, Lead, LeadStatus
 from leadapp.leads.notification import email_payload
 from leadapp.leads.webhook_payload import webhook_body
 from leadapp.leads.wishes import wishes_of
@@ -19,15 +21,47 @@ from leadapp.leads.wishes import wishes_of
 logger = logging.getLogger(__name__)
 
 Freeze = Callable[[Lead, Sequence[Document]], str]
-BODIES: dict[Kind, Freeze] = {Kind.EMAIL: email_payload, Kind.WEBHOOK: webhook_body}
+BODIES: dict[Kind, Freeze] = {Kind.EMAIL: email_payload, Kind.WEBHOOK: webhook_body}  # crm: what the mapping made
+
+# Made once: making a statement costs as much as running it. Only what a plan needs of a destination, and past the
+# session, which would spend more on tracking them than the database on finding them.
+IN_USE = (
+    select(Destination.id, Destination.kind, Destination.settings, Destination.managed_by)
+    .where(
+        or_(Destination.form_id == bindparam("form_id"), Destination.form_id.is_(None)),
+        Destination.state != DestinationState.DISABLED,
+    )
+    .order_by(Destination.id)
+)
 
 
-def plan_all(lead: Lead, documents: Sequence[Document]) -> list[Delivery]:
-    """The rows of a lead, for the caller to add. A paused destination gets its row too: it waits there."""
-    destinations = copies.choose(lead, wishes_of(lead).copies, _destinations(lead.form))
+def plan_all(lead: Lead, documents: Sequence[Document], moment: datetime | None = None) -> list[Delivery]:
+    """The rows of a lead, for the caller to add; due at `moment`, or when it came in.
+
+    A paused destination gets its row too: it waits there. Nobody is told of a rejected lead when its form says
+    so, and the customer's API never is.
+    """
+    if lead.status is LeadStatus.REJECTED and not lead.form.tells_rejected:
+        return []
+    found = [one for one in _destinations(lead.form) if one.kind in BODIES or may_reach_customer(lead)]
+    destinations = copies.choose(lead, wishes_of(lead).copies, found)
     bodies = {kind: _frozen(kind, lead, documents) for kind in {one.kind for one in destinations}}
-    held = held_reason(lead)
-    return [outbox.plan(lead.id, one, bodies[one.kind], (lead.received_at, held)) for one in destinations]
+    start = (moment or lead.received_at, held_reason(lead))
+    return [outbox.plan(lead.id, one, bodies[one.kind], start) for one in destinations]
+
+
+def plan_customer(lead: Lead, moment: datetime) -> list[Delivery]:
+    """The rows for the customer's API alone, for a lead whose rules were run again."""
+    if not may_reach_customer(lead):
+        return []
+    body = _frozen(Kind.CRM, lead, ())
+    start = (moment, held_reason(lead))
+    return [outbox.plan(lead.id, one, body, start) for one in _destinations(lead.form) if one.kind is Kind.CRM]
+
+
+def may_reach_customer(lead: Lead) -> bool:
+    """Whether rules and mapping let the lead go to the customer's API."""
+    return lead.status is not LeadStatus.REJECTED and lead.customer_body is not None
 
 
 def held_reason(lead: Lead) -> HeldReason | None:
@@ -38,17 +72,15 @@ def held_reason(lead: Lead) -> HeldReason | None:
 
 
 def _destinations(form: Form) -> Sequence[Destination]:
-    query = select(Destination).where(
-        or_(Destination.form_id == form.id, Destination.form_id.is_(None)),
-        Destination.state != DestinationState.DISABLED,
-        Destination.kind.in_(BODIES),
-    )
-    return db.session.scalars(query.order_by(Destination.id)).all()
+    found = db.session.connection().execute(IN_USE, {"form_id": form.id})
+    return [Destination(**row._mapping) for row in found]
 
 
-def _frozen(kind: Kind, lead: Lead, documents: Sequence[Document]) -> str:
+def _frozen(kind: Kind, lead: Lead, documents: Sequence[Document]) -> FrozenBody:
+    if kind is Kind.CRM and lead.customer_body is not None:
+        return lead.customer_body
     try:
-        return BODIES[kind](lead, documents)
+        return FrozenBody(BODIES[kind](lead, documents))
     except Exception:
         logger.exception("could not write a body", extra={"lead_id": str(lead.id), "kind": str(kind)})
         problem = {
@@ -57,7 +89,7 @@ def _frozen(kind: Kind, lead: Lead, documents: Sequence[Document]) -> str:
             "message": f"The {kind} was written without its template.",
         }
         lead.problems = [*lead.problems, problem]
-        return _plain(kind, lead)
+        return FrozenBody(_plain(kind, lead))
 
 
 def _plain(kind: Kind, lead: Lead) -> str:

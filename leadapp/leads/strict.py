@@ -4,30 +4,23 @@ The exception to "everything is kept", and the owner's choice. Spam is not check
 like success, so that a robot learns nothing.
 """
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leadapp.errors import PayloadError
-from leadapp.leads.fields import Understood, as_text, is_address, understand
+from leadapp.leads.fields import Understood, as_text, is_address
+from leadapp.leads.judging import ROLES, judge
 from leadapp.leads.models import Form
 from leadapp.leads.names import value_at
-
-logger = logging.getLogger(__name__)
-
-ROLES = ("email", "name", "phone", "message")
+from leadapp.leads.rulesets import Ruling
 
 
 def faults(form: Form, payload: Mapping[str, Any], file_fields: Sequence[str]) -> list[PayloadError]:
     """Why this post is refused, a fault a field; nothing for a form that is not strict."""
     if not form.is_strict:
         return []
-    try:
-        found = understand(payload, form.honeypot)
-    except Exception:  # a bug in reading the fields never costs a lead, not even here
-        logger.exception("the pipeline broke")
-        return []
-    if found.spam_reason:
+    found = judge(form, payload, "", Ruling()).understood
+    if found is None or found.spam_reason:  # None: a bug of ours, which never costs a lead; saving it will log it
         return []
     missing = [name for name in form.required_fields if not _is_there(name, found, payload, file_fields)]
     wrong = [

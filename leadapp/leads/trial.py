@@ -14,7 +14,7 @@ from leadapp.extensions import db
 from leadapp.leads import intake, integration
 from leadapp.leads.models import Form, Lead
 from leadapp.leads.planning import plan_all
-from leadapp.leads.reading import Posted, read
+from leadapp.leads.reading import Posted, came_in, read
 
 SOURCE = "test"
 
@@ -31,7 +31,8 @@ def to(destination: Destination, actor: str) -> UUID | None:
         return None
     with transaction():
         moment = db.session.scalars(select(db_now())).one()
-        lead, _ = read(form, _posted(), moment)
+        lead, _ = read(form, _posted())
+        came_in(lead, moment)
         lead.source = SOURCE
         rows = [row for row in plan_all(lead, ()) if row.destination_id == destination.id]
         integration.show_new(lead, rows)

@@ -52,8 +52,14 @@ def build_webhook_payload(lead: Lead, documents: Sequence[Document] = ()) -> dic
             "fields": _plain(lead.fields or {}),
             "attribution": {name: getattr(lead, name) or "" for name in ATTRIBUTION},
             "files": [_file(document) for document in documents],
+            "rejected_because": [_reason(problem) for problem in lead.problems or [] if problem.get("by") == "rules"],
         },
     }
+
+
+def _reason(problem: dict[str, Any]) -> dict[str, str]:
+    """One reason of the form's rules; a lead that they let pass has none."""
+    return {name: str(problem.get(name) or "") for name in ("code", "field", "message")}
 
 
 def _file(document: Document) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TimedOut
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -27,6 +27,8 @@ from leadapp.extensions import db, limiter
 
 health = Blueprint("health", __name__, url_prefix="/healthz")
 health.access = guard.PUBLIC  # type: ignore[attr-defined]
+T = TypeVar("T")
+UNDER_ANY_NAME = ("/healthz/", "/metrics")
 TIME_BOX = 3.0  # seconds; a balancer's own patience is mostly 5
 # One at a time: while the database hangs, probes wait in line instead of piling up threads.
 _checks = ThreadPoolExecutor(max_workers=1, thread_name_prefix="health")
@@ -41,10 +43,10 @@ def init_app(app: Flask) -> None:
 
 
 def under_any_name(wsgi_app: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """Let health questions pass ALLOWED_HOSTS: their answers hold no address."""
+    """Let health questions and Prometheus, which ask by address, pass ALLOWED_HOSTS: no answer holds an address."""
 
     def inner(environ: dict[str, Any], start_response: Any) -> Any:
-        if environ.get("PATH_INFO", "").startswith("/healthz/"):
+        if environ.get("PATH_INFO", "").startswith(UNDER_ANY_NAME):
             environ["HTTP_HOST"] = name
             environ.pop("HTTP_X_FORWARDED_HOST", None)
         return wsgi_app(environ, start_response)
@@ -70,12 +72,20 @@ def ready() -> ResponseReturnValue:
 
 def within_time_box(check: Callable[[], str]) -> str:
     """What the check says, or that it took too long."""
-    running: Future[str] = _checks.submit(copy_current_request_context(check))
+    try:
+        return in_time(check)
+    except TimedOut:
+        return f"no answer within {TIME_BOX:g} seconds"
+
+
+def in_time(ask: Callable[[], T]) -> T:
+    """What a question to the database gives; TimeoutError when it hangs. `ask` gives its own connection back."""
+    running: Future[T] = _checks.submit(copy_current_request_context(ask))
     try:
         return running.result(TIME_BOX)
     except TimedOut:
         running.cancel()
-        return f"no answer within {TIME_BOX:g} seconds"
+        raise
 
 
 def database_problem() -> str:

@@ -10,7 +10,7 @@ import secrets
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from types import TracebackType
@@ -68,6 +68,14 @@ def bind(**ids: Any) -> Iterator[None]:
         _bound.reset(token)
 
 
+@contextmanager
+def job(name: str, job_id: str, arguments: Sequence[Any]) -> Iterator[None]:
+    """Every line of a worker within the block names its job, and the lead if it is for one."""
+    of_lead = {"lead_id": arguments[0]} if arguments and isinstance(arguments[0], str) else {}
+    with bind(job=name, job_id=job_id, **of_lead):
+        yield
+
+
 def mask(text: str) -> str:
     """The text without addresses of people and paths of URLs, and not endless."""
     words = WORD.sub(lambda found: "[address]" if "@" in found[0] else found[0], text[:LONGEST])
@@ -99,7 +107,9 @@ class LineFormatter(JsonFormatter):
         if str(kept.get("logger", "")).startswith("rq."):
             message = message.partition("\n")[0]  # a traceback follows, unmasked
         kept["message"] = mask(message)
-        return {**kept, **_bound.get()}
+        if "correlation_id" in kept:  # a sender's own word
+            kept["correlation_id"] = mask(str(kept["correlation_id"]))
+        return {**_bound.get(), **kept}  # what the line itself says counts: a job takes rows of other leads along
 
     def formatException(  # noqa: N802 - the library's name
         self, ei: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -152,9 +162,10 @@ def init_app(app: Flask) -> None:
 
 def request_id() -> str:
     """The id that the router in front gave this request, or one of our own."""
-    given = request.headers.get("X-Request-ID", "")
-    sane = given if SANE_ID.fullmatch(given) else secrets.token_hex(16)
-    found: str = request.environ.setdefault("leadapp.request_id", sane)
+    if "leadapp.request_id" not in request.environ:
+        given = request.headers.get("X-Request-ID", "")
+        request.environ["leadapp.request_id"] = given if SANE_ID.fullmatch(given) else secrets.token_hex(16)
+    found: str = request.environ["leadapp.request_id"]
     return found
 
 
@@ -174,6 +185,7 @@ def _finish(response: Response) -> Response:
         "status": response.status_code,
         "duration_ms": round((now - request.environ.get("leadapp.began_at", now)) * 1000),
     }
+    facts["correlation_id"] = response.headers.get("X-Correlation-Id", request_id())  # what a lead is followed by
     access.log(level, "answered", extra=facts | ({"lead_id": g.lead_id} if "lead_id" in g else {}))
     return response
 

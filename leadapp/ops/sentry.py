@@ -6,8 +6,10 @@ import sentry_sdk
 
 from leadapp import __version__
 from leadapp.config import Settings
-from leadapp.ops.logs import TELLING, mask
+from leadapp.ops.logs import NAMES, TELLING, mask
 
+# What the library notes of a call to another host or to a database, and that holds no value.
+FACTS_OF_CALLS = frozenset({"url", "http.method", "status_code", "reason", "db.system", "db.operation"})
 TELLING_NAMES = frozenset(kind.__name__ for kind in TELLING)
 
 
@@ -36,11 +38,24 @@ def scrub(event: Any, hint: dict[str, Any]) -> Any:
     request = event.get("request", {})
     for name in ("query_string", "headers", "cookies", "data", "env"):
         request.pop(name, None)
+    event.pop("user", None)
+    if "url" in request:
+        request["url"] = mask(str(request["url"]))  # a path can hold a token
+    if "extra" in event:
+        event["extra"] = named_only(event["extra"])
+    if "logentry" in event:
+        event["logentry"] = {"message": mask(str(event["logentry"].get("message", "")))}  # no values behind its %s
     telling = telling_names(hint)
     for value in event.get("exception", {}).get("values", []):
         said = str(value.get("value") or "")
         value["value"] = mask(said) if value.get("type") in telling else "(left out)"
     return event
+
+
+def named_only(facts: dict[str, Any]) -> dict[str, Any]:
+    """What a log line may say too, and no address in it."""
+    kept = {name: value for name, value in facts.items() if name in NAMES | FACTS_OF_CALLS}
+    return {name: mask(value) if isinstance(value, str) else value for name, value in kept.items()}
 
 
 def telling_names(hint: dict[str, Any]) -> set[str]:
@@ -57,6 +72,6 @@ def telling_names(hint: dict[str, Any]) -> set[str]:
 def scrub_breadcrumb(crumb: Any, _hint: dict[str, Any]) -> Any:
     if crumb.get("message"):
         crumb["message"] = mask(str(crumb["message"]))
-    for name in ("http.query", "http.fragment"):
-        (crumb.get("data") or {}).pop(name, None)
+    if crumb.get("data"):
+        crumb["data"] = named_only(crumb["data"])
     return crumb

@@ -9,10 +9,9 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError
 
 from leadapp import schedule
-from leadapp.app import create_app
 from leadapp.config import settings
 from leadapp.extensions import db
-from leadapp.ops import heartbeats
+from leadapp.ops import heartbeats, tally
 from leadapp.workers import supervisor
 
 logger = logging.getLogger(__name__)
@@ -26,7 +25,7 @@ def run_clock() -> None:
     """The body of the clock process, until SIGTERM or until its supervisor is gone."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _be_told)
-    app = create_app()
+    app = supervisor.application()
     with app.app_context():
         jobs = [
             *schedule.periodic_jobs(settings()),
@@ -55,6 +54,7 @@ def _run(job: schedule.Periodic) -> None:
 
 
 def _sign_off() -> None:
+    tally.flush()
     try:
         heartbeats.forget(heartbeats.own_name(heartbeats.CLOCK))
     except DBAPIError:

@@ -25,7 +25,6 @@ from rq.worker.base import WorkerStatus
 from sqlalchemy.exc import DBAPIError
 
 from leadapp import queue
-from leadapp.app import create_app
 from leadapp.config import settings
 from leadapp.database import release
 from leadapp.deliveries import work
@@ -33,7 +32,7 @@ from leadapp.deliveries.claim import Wanted
 from leadapp.deliveries.due import QUEUE_KINDS
 from leadapp.errors import DeliveryFailed
 from leadapp.extensions import db
-from leadapp.ops import heartbeats, logs
+from leadapp.ops import heartbeats, logs, tally
 from leadapp.workers import supervisor
 
 logger = logging.getLogger(__name__)
@@ -88,7 +87,8 @@ class BellWorker(SimpleWorker):
             self.handle_job_failure(job, queue, exc_string=f"refused: {reason}", execution=execution)
             return False
         try:
-            done: bool = super().perform_job(job, queue, execution)
+            with logs.job(str(job.func_name).rpartition(".")[2], str(job.id), job.args):
+                done: bool = super().perform_job(job, queue, execution)
             return done
         finally:
             db.session.remove()
@@ -143,7 +143,7 @@ def run_worker(index: int, total: int) -> None:
     """The body of a worker process, until SIGTERM or until its supervisor is gone."""
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
-    app = create_app()
+    app = supervisor.application()
     threading.Thread(target=_watch, args=(app,), daemon=True, name="heartbeat").start()
     with app.app_context():
         names = queues_for(index, total)
@@ -153,6 +153,7 @@ def run_worker(index: int, total: int) -> None:
             if not work.STOP.is_set():
                 look_into_sql(names)
                 work.STOP.wait(1.0)
+        work.finish(settings().shutdown_grace_seconds)
         _sign_off()
 
 
@@ -210,6 +211,7 @@ def _beat(role: str) -> None:
 
 
 def _sign_off() -> None:
+    tally.flush()
     try:
         heartbeats.forget(heartbeats.own_name(heartbeats.WORKER))
     except DBAPIError:

@@ -1,10 +1,11 @@
 """One parent for the worker processes and the clock: a child that dies is started again.
 
-The parent has imported the app (children share that memory) and opened no connection. On Heroku every process
+The parent has made the app (children share that memory) and opened no connection. On Heroku every process
 gets SIGTERM itself, and RQ stops cold at a second one: so the parent waits before it passes the signal on,
 and then only to children that did not say `told()`.
 """
 
+import gc
 import logging
 import multiprocessing
 import os
@@ -13,12 +14,16 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkProcess
 from multiprocessing.sharedctypes import RawValue
 from typing import Any
 
+from flask import Flask
+
 from leadapp import config
+from leadapp.app import create_app
 from leadapp.config import Settings
 from leadapp.errors import ConfigurationError
 from leadapp.ops import logs
@@ -31,10 +36,18 @@ QUICK_DEATH = 10.0  # a child that lived less than this has to wait longer each 
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 LOOK_EVERY = 0.2
+SWITCH_SECONDS = 0.0005  # many threads that wait for the network most of the time: see wsgi.py
+NICENESS = 10  # on one machine with the web, answering visitors goes before sending
 
 _fork = multiprocessing.get_context("fork")
 _parent: int | None = None  # in a child: the supervisor's pid
 _told: Any = None  # in a child: shared with the supervisor, 1 once the child knows that it has to stop
+
+
+@cache
+def application() -> Flask:
+    """The app of this process, made by the supervisor before it forks: children share its memory."""
+    return create_app()
 
 
 def parent_is_gone() -> bool:
@@ -91,6 +104,8 @@ def _live(child: Child, parent: int) -> None:
     for number in STOPPING:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
+    os.nice(NICENESS)
+    sys.setswitchinterval(SWITCH_SECONDS)
     try:
         child.run()
     except Exception:  # the last guard of a process: multiprocessing would print the error's text unmasked
@@ -174,4 +189,7 @@ def main(worker: Callable[[int, int], None], clock: Callable[[], None]) -> int:
         print(f"The worker cannot start. {error}", file=sys.stderr)  # noqa: T201 - before any log is set up
         return 1
     logs.start(settings)
+    application()
+    gc.collect()
+    gc.freeze()  # a collection in a child would write to, and so copy, everything that it shares
     return Supervisor(found, settings.shutdown_grace_seconds).run()

@@ -165,7 +165,7 @@ class Stack:
     def start_web(self) -> None:
         self._start(
             "web",
-            *(sys.executable, "-m", "gunicorn", "wsgi:app", "--bind", f"127.0.0.1:{self.port}"),
+            *(sys.executable, "-m", "gunicorn", "wsgi:app", "--preload", "--bind", f"127.0.0.1:{self.port}"),
             *("--worker-class", "gthread", "--workers", "2", "--threads", "4", "--no-control-socket"),
         )
         wait_for(self.web_answers)

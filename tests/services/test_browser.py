@@ -22,17 +22,16 @@ import pytest
 import requests
 from redis import Redis
 from selenium import webdriver
-from selenium.common.exceptions import StaleElementReferenceException
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
 from leadapp.config import ROOT
-from tests.services.conftest import REDIS
+from tests.services.conftest import ARTEFACTS, REDIS
 from tests.sinks import HttpAnswer, HttpSink, Request, ok
 
-ARTEFACTS = ROOT / "artefacts"
 OWNER = "owner@shop.example"
 PRIVATE_REDIS = f"{REDIS.rpartition('/')[0]}/11"
 PATIENCE = 20.0  # seconds that a page may take to show what a worker does
@@ -162,10 +161,10 @@ class Visitor:
 
     @property
     def text(self) -> str:
-        for _ in range(20):
+        for _ in range(50):
             try:
                 return self.driver.find_element(By.TAG_NAME, "main").text
-            except StaleElementReferenceException:
+            except (StaleElementReferenceException, NoSuchElementException):
                 time.sleep(0.1)  # the next page was just coming
         return self.driver.find_element(By.TAG_NAME, "main").text
 

@@ -1,5 +1,6 @@
 """Every page of the admin in a real browser, at both widths: axe-core finds nothing serious, the console is clean."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,13 +35,25 @@ PAGES = {
     "form": "/admin/forms/details/?id=1",
     "form-new": "/admin/forms/new/",
     "form-edit": "/admin/forms/edit/?id=1",
+    "rules": "/admin/forms/rules/?id=2",
+    "rules-version": "/admin/forms/rules/version/?id=2&number=1",
+    "senders": "/admin/forms/senders/?id=2",
+    "replays": "/admin/replays/",
+    "replay-new": "/admin/replays/new/",
     "migrate": "/admin/forms/migrate",
     "destinations": "/admin/destinations/",
     "destination": "/admin/destinations/details/?id=1",
     "destination-new": "/admin/destinations/new/",
     "deliveries": "/admin/deliveries/",
     "attempts": "/admin/attempts/",
+    "figures": "/admin/figures/",
+    "docs": "/docs",
     "audit": "/admin/audit/",
+}
+QUEUE_PAGES = {
+    "queues": "/admin/queues/0/view/queues",
+    "jobs": "/admin/queues/0/view/jobs/notifications/finished/10/asc/1",
+    "workers": "/admin/queues/0/view/workers",
 }
 
 
@@ -79,6 +92,45 @@ def test_axe_finds_nothing_serious_on_any_page(desk: Desk, browser: Callable[[in
         visitor.photograph(f"desk-{name}")
         if faults := serious(visitor):
             found[name] = faults
+    assert found == {}
+    assert visitor.complaints() == []
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_axe_finds_nothing_serious_where_only_clicks_lead(
+    desk: Desk, browser: Callable[[int], Visitor], width: int
+) -> None:
+    visitor = browser(width)
+    send_a_lead(visitor, f"Lise {width}", "Hello")
+    wait_for(lambda: any(f"Lise {width}".encode() in one.body for one in desk.sink.requests), "the webhook")
+    log_in(visitor)
+    found = {}
+
+    def look(name: str) -> None:
+        visitor.photograph(f"desk-{name}")
+        if faults := serious(visitor):
+            found[name] = faults
+
+    visitor.open("/admin/destinations/new/")
+    visitor.fill(name=f"By hand {width}", address=f"sales{width}@shop.example")
+    visitor.press("Save")
+    arrive(visitor, f"By hand {width}")
+    visitor.press("Edit")
+    arrive(visitor, f"Edit By hand {width}")
+    look("destination-edit")
+    visitor.open("/admin/deliveries/")
+    visitor.find("main .row-link").click()
+    arrive(visitor, "About it")
+    visitor.driver.execute_script("document.querySelectorAll('details').forEach((one) => { one.open = true })")
+    look("delivery")
+    visitor.press("Send again")
+    arrive(visitor, "will be sent now")
+    look("confirm")
+    for name, path in QUEUE_PAGES.items():
+        visitor.open(path)
+        time.sleep(0.5)  # rq-dashboard fills its tables by script
+        look(f"queues-{name}")
     assert found == {}
     assert visitor.complaints() == []
 

@@ -1,5 +1,8 @@
 """What accepting one lead costs on real PostgreSQL and Redis, after warm-up."""
 
+from dataclasses import dataclass, field
+
+import pytest
 from redis.connection import AbstractConnection
 from sqlalchemy import event
 
@@ -8,7 +11,42 @@ from leadapp.extensions import db
 from tests.factories import add_destination, add_form
 
 
-def test_a_post_costs_few_statements_one_commit_and_two_round_trips_to_redis(pg_app, monkeypatch):
+@dataclass
+class Cost:
+    """What was asked of the database and of Redis since the counting began."""
+
+    statements: list[str] = field(default_factory=list)
+    commits: int = 0
+    trips: int = 0  # to Redis
+
+    def commit(self, _connection: object) -> None:
+        self.commits += 1
+
+    def __str__(self) -> str:
+        return "\n".join(line[:90] for line in self.statements)
+
+
+@pytest.fixture
+def counting(monkeypatch):
+    """counting() -> the Cost of what comes from then on."""
+
+    def begin() -> Cost:
+        cost = Cost()
+        event.listen(db.engine, "before_cursor_execute", lambda *args: cost.statements.append(args[2]))
+        event.listen(db.engine, "commit", cost.commit)
+        original = AbstractConnection.send_packed_command
+
+        def send(self, *args, **options):
+            cost.trips += 1
+            return original(self, *args, **options)
+
+        monkeypatch.setattr(AbstractConnection, "send_packed_command", send)
+        return cost
+
+    return begin
+
+
+def test_a_post_costs_few_statements_one_commit_and_two_round_trips_to_redis(pg_app, counting):
     app = pg_app(app_env="development", ratelimit_enabled=True, log_level="WARNING")
     add_form()
     for number in range(5):
@@ -19,17 +57,7 @@ def test_a_post_costs_few_statements_one_commit_and_two_round_trips_to_redis(pg_
     headers = {"Accept": "application/json"}
     for number in range(3):
         client.post("/f/contact", json={"message": f"warm {number}"}, headers=headers)
-    statements: list[str] = []
-    commits: list[int] = []
-    trips: list[int] = []
-    event.listen(db.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
-    event.listen(db.engine, "commit", lambda _: commits.append(1))
-    original = AbstractConnection.send_packed_command
-    monkeypatch.setattr(
-        AbstractConnection,
-        "send_packed_command",
-        lambda self, *args, **options: trips.append(1) or original(self, *args, **options),
-    )
+    cost = counting()
     assert client.post("/f/contact", json={"message": "counted"}, headers=headers).status_code == 200
-    assert len(statements) <= 7, "\n".join(line[:90] for line in statements)  # one more than SQLite: its lock
-    assert (len(commits), len(trips)) == (1, 2)
+    assert len(cost.statements) <= 7, str(cost)  # one more than SQLite: its lock
+    assert (cost.commits, cost.trips) == (1, 2)

@@ -1,5 +1,6 @@
 """What must survive (delivery-contract.md): the whole app as processes, and each of its parts broken under it."""
 
+import os
 import random
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 import requests
 
+from leadapp import queue
 from tests.services.stack import JSON, Stack, wait_for
 from tests.sinks import HttpAnswer, Request
 
@@ -86,8 +88,13 @@ def test_the_queue_takes_over_again_when_redis_comes_back(stack: Stack):
     stack.start_redis()
     wait_for(lambda: len(stack.redis().smembers("rq:workers")) == 2)
     time.sleep(5)  # the web's breaker
-    stack.post(2)
+    second = stack.post(2)
+    said = stack.query("SELECT last_error FROM delivery WHERE lead_id = :id", id=second)
+    assert [words for (words,) in said] == ["", ""]  # rung, not left to those who look into SQL
     wait_for(lambda: stack.all_delivered(4), 15)
+    finished = [f"rq:finished:{name}" for name in (queue.NOTIFICATIONS, queue.INTEGRATIONS)]
+    wait_for(lambda: all(stack.redis().zcard(name) for name in finished))
+    assert stack.states() == {"delivered": 4}
 
 
 @pytest.mark.timeout(180)
@@ -301,12 +308,20 @@ def test_sigterm_under_load_gives_unsent_rows_back(tmp_path: Path, database_url:
         assert len(stack.smtp.mails) == 150
 
 
+def children_of(pid: int) -> set[int]:
+    listing = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
+    return {int(child) for child in listing.stdout.split()}
+
+
 @pytest.mark.timeout(60)
 def test_a_dead_worker_is_started_again(stack: Stack):
     wait_for(lambda: stack.query("SELECT count(*) FROM heartbeat WHERE role = 'worker'")[0][0] == 2)
     supervisor = stack.processes["worker"].pid
-    children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(supervisor)], capture_output=True, text=True)
-    for pid in children.stdout.split():
-        subprocess.run(["kill", "-9", pid], check=True)
+    killed = children_of(supervisor)
+    assert len(killed) == 3  # two workers and the clock
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
     stack.post(1)
     wait_for(lambda: stack.all_delivered(2), 30)
+    wait_for(lambda: len(children_of(supervisor)) == 3)
+    assert not children_of(supervisor) & killed

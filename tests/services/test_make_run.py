@@ -18,6 +18,7 @@ import pytest
 import requests
 
 from leadapp.config import ROOT, Settings
+from tests.services.conftest import REDIS
 from tests.services.stack import free_port, wait_for
 
 PARTS = ("leadapp", "migrations", "templates", "wsgi.py", "worker.py", "Procfile.dev")
@@ -173,8 +174,7 @@ def test_a_taken_port_is_named(desk: Desk) -> None:
 
 
 def test_redis_and_database_of_the_environment_are_used(desk: Desk, tmp_path: Path) -> None:
-    redis = os.environ.get("TEST_REDIS_URL", "redis://127.0.0.1:6379/9")
-    process = desk.start(REDIS_URL=redis, DATABASE_URL=f"sqlite:///{tmp_path / 'elsewhere.db'}")
+    process = desk.start(REDIS_URL=REDIS, DATABASE_URL=f"sqlite:///{tmp_path / 'elsewhere.db'}")
     assert not any("valkey" in command for command in desk.processes().values())
     assert (tmp_path / "elsewhere.db").exists()
     assert not (desk.folder / "instance" / "leadapp.db").exists()

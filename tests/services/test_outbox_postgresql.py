@@ -1,20 +1,21 @@
 """The outbox on real PostgreSQL: the model's traces, and each race that states.md names."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from flask import Flask
-from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import func, select, text
 
+from leadapp import audit
 from leadapp.database import transaction
 from leadapp.deliveries import destinations, outbox, sweep
 from leadapp.deliveries.claim import Wanted, claim
 from leadapp.deliveries.claims import Claim, Receipt
-from leadapp.deliveries.models import Attempt, Delivery, DeliveryState, Destination, Kind
+from leadapp.deliveries.models import Attempt, Delivery, DeliveryState, Destination, DestinationState, Kind
 from leadapp.deliveries.settle import Result, settle
 from leadapp.errors import PermanentError, TemporaryError
 from leadapp.extensions import db
@@ -22,8 +23,7 @@ from leadapp.leads import intake
 from leadapp.leads.models import IntegrationStatus, Lead, LeadStatus
 from leadapp.leads.reading import Posted
 from tests.factories import add_desk, add_destination, add_form, post_lead, rows_of, the_row
-from tests.outbox_machine import POOL, OutboxMachine
-from tests.test_outbox_machine import TRACES
+from tests.outbox_machine import POOL, REACHED, states_of_traces
 
 S = DeliveryState
 WEBHOOK = Wanted(kinds=(Kind.WEBHOOK,), is_any_destination=True)
@@ -46,8 +46,7 @@ def at_once(app: Flask, *functions: Callable[[], Any]) -> list[Any]:
 def test_the_same_traces_on_postgresql(pg_app):
     app = pg_app(pool=POOL)
     db.session.rollback()
-    machine = type("Machine", (OutboxMachine,), {"app": app})
-    run_state_machine_as_test(machine, settings=TRACES)
+    assert states_of_traces(app) >= REACHED
 
 
 def test_many_claims_at_once_share_the_rows_without_a_double(pg_app):
@@ -131,6 +130,45 @@ def test_settles_that_meet_in_any_order_do_not_deadlock(pg_app):
     )
     states = set(db.session.scalars(select(Delivery.state)))
     assert states == {S.FAILED}
+
+
+def test_resume_and_send_again_at_once_neither_deadlock_nor_lose_a_row(pg_app):
+    app = pg_app(pool=100, destination_cap=1000)
+    form, _, hook = add_desk()
+    for _ in range(40):
+        post_lead(form)
+    claims = claim(WEBHOOK, "w")
+    settle([Result(one, error=PermanentError("no")) for one in claims])
+    ids, hook_id = [one.delivery_id for one in claims], hook.id
+    destinations.pause(hook_id, "by hand", "owner")
+    db.session.rollback()
+    began = time.monotonic()
+    at_once(
+        app,
+        lambda: [outbox.send_again(ids, "one") for _ in range(4)],
+        lambda: [outbox.send_again(ids[::-1], "other") for _ in range(4)],
+        *[lambda: [destinations.resume(hook_id, "owner") for _ in range(8)]] * 2,
+    )
+    assert time.monotonic() - began < 10
+    assert dict(db.session.execute(select(Delivery.state, func.count()).group_by(Delivery.state)).all()) == {
+        S.PENDING: 80  # the owner's mails were never sent
+    }
+    assert db.session.get_one(Destination, hook_id, populate_existing=True).state is DestinationState.ACTIVE
+
+
+def test_two_people_who_send_a_delivered_row_once_more_make_one_repeat(pg_app):
+    app = pg_app()
+    form, _, _ = add_desk()
+    lead = post_lead(form)
+    (claimed,) = claim(WEBHOOK, "w")
+    settle([Result(claimed, receipt=Receipt(200))])
+    db.session.rollback()
+    pressed = at_once(app, *[lambda: outbox.send_again([claimed.delivery_id], "owner")] * 4)
+    assert sorted(map(len, pressed)) == [0, 0, 0, 1]
+    repeats = select(Delivery).where(Delivery.repeat_of_id == claimed.delivery_id)
+    (repeat,) = db.session.scalars(repeats)
+    assert (repeat.state, repeat.lead_id) == (S.PENDING, lead.id)
+    assert [event.action for event in audit.history(repeat)] == ["send again"]
 
 
 def test_a_pause_while_leads_come_in_holds_every_later_claim_back(pg_app):

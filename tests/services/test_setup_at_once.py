@@ -37,7 +37,7 @@ def test_three_setups_at_once_make_everything_once(database_url: str) -> None:
     said = [process.communicate(timeout=60)[0] for process in running]
     assert [process.returncode for process in running] == [0, 0, 0], said
     assert sum("Password" in words for words in said) == 1
-    assert counts(database_url) == {"destination": 3, "form": 1, "user": 1, "role": 4}
+    assert counts(database_url) == {"destination": 3, "form": 2, "rules_version": 1, "user": 1, "role": 4}
 
 
 def counts(database_url: str) -> dict[str, int]:
@@ -45,7 +45,7 @@ def counts(database_url: str) -> dict[str, int]:
     with engine.connect() as connection:
         found = {
             table: connection.execute(text(f'SELECT count(*) FROM "{table}"')).scalar_one()
-            for table in ("destination", "form", "user", "role")
+            for table in ("destination", "form", "rules_version", "user", "role")
         }
     engine.dispose()
     return found

@@ -3,20 +3,12 @@
 A second run posts the same body under the same `webhook-id`; receivers drop an id that they know.
 """
 
-import time
-
-from leadapp import http, signing
+from leadapp import signing
 from leadapp.config import Settings, settings
 from leadapp.deliveries.answers import http_error
+from leadapp.deliveries.channels import posting
 from leadapp.deliveries.claims import Claim, Receipt
-from leadapp.errors import (
-    BlockedAddressError,
-    ConnectionFailedError,
-    DestinationError,
-    NotSentError,
-    PermanentError,
-    TemporaryError,
-)
+from leadapp.errors import DestinationError
 
 WHO = "The webhook"
 
@@ -28,16 +20,7 @@ def deadline_seconds(settings: Settings) -> float:
 
 def send(claim: Claim, deadline: float) -> Receipt:
     """POST the row's body to its destination as it is set now; over by `deadline` (time.monotonic())."""
-    if time.monotonic() >= deadline:
-        raise NotSentError("no time left to send it")
-    url = str(claim.settings.get("url") or claim.recipient)
-    headers = {"Content-Type": "application/json", **_signature(claim)}
-    try:
-        answer = http.post(url, claim.payload.encode(), headers, deadline)
-    except BlockedAddressError as error:
-        raise PermanentError(f"{WHO}'s address may not be called: {error}") from error
-    except ConnectionFailedError as error:
-        raise TemporaryError(f"{WHO} {error}") from error
+    answer = posting.post(WHO, claim, _signature(claim), deadline)
     meaning = http_error(WHO, answer, settings().retry_statuses)
     if meaning:
         raise meaning
