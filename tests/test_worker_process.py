@@ -1,21 +1,28 @@
 """The worker process on fakeredis: what it runs, what it refuses, and what rq-dashboard's requeue does."""
 
+import contextlib
+from datetime import timedelta
+
 import pytest
 from flask import Flask
+from redis.exceptions import ConnectionError as RedisConnectionError
 from rq import Queue, requeue_job
 from rq.job import Job
 from rq.registry import FailedJobRegistry
 from rq.serializers import JSONSerializer
 
 from leadapp import queue
+from leadapp.database import transaction
 from leadapp.deliveries import work
 from leadapp.deliveries.channels import CHANNELS
 from leadapp.deliveries.claims import Receipt
-from leadapp.deliveries.models import DeliveryState, Kind
-from leadapp.errors import PermanentError
+from leadapp.deliveries.models import Delivery, DeliveryState, Destination, Kind
+from leadapp.errors import DeliveryFailed, PermanentError, TemporaryError
+from leadapp.extensions import db
+from leadapp.leads import jobs
 from leadapp.leads.models import Form
 from leadapp.workers import process
-from tests.factories import FakeChannel, add_desk, post_lead, the_row
+from tests.factories import FakeChannel, add_desk, post_lead, rows_of, the_row
 
 S = DeliveryState
 
@@ -42,6 +49,10 @@ def desk(redis, hook) -> Form:
 
 def work_off() -> None:
     process.serve(queue.QUEUES, is_burst=True)
+
+
+def refuse_connection(*_args, **_options):
+    raise RedisConnectionError("gone")
 
 
 def failed(redis, name: str = "integrations") -> list[str]:
@@ -110,6 +121,47 @@ def test_a_job_that_will_be_retried_is_not_shown_as_failed(desk, redis, hook):
     post_lead(desk)
     work_off()
     assert failed(redis) == []
+
+
+def waiting(redis, name: str = "integrations") -> list[str]:
+    return Queue(name, connection=redis, serializer=JSONSerializer).get_job_ids()
+
+
+def test_what_a_job_took_along_leaves_the_queue_with_everything_of_it(desk, redis):
+    first, others = post_lead(desk), [post_lead(desk) for _ in range(40)]
+    jobs.send_lead_webhook(str(first.id))
+    assert waiting(redis) == [f"send_lead_webhook-{first.id}"]
+    assert not [key for key in redis.keys("rq:job:send_lead_webhook-*") if str(first.id) not in key.decode()]
+    assert len(waiting(redis, "notifications")) == 41
+    assert {the_row(lead, Kind.WEBHOOK).state for lead in others} == {S.DELIVERED}
+
+
+def test_a_job_stays_while_anything_of_its_lead_is_open(desk, redis, hook):
+    hook.answers = [Receipt(200), PermanentError("no"), TemporaryError("busy")]
+    first, refused, busy = post_lead(desk), post_lead(desk), post_lead(desk)
+    with contextlib.suppress(DeliveryFailed):
+        jobs.send_lead_webhook(str(first.id))
+    kept = {f"send_lead_webhook-{lead.id}" for lead in (first, refused, busy)}
+    assert set(waiting(redis)) == kept
+
+
+def test_a_job_that_covers_two_rows_stays_until_both_are_over(desk, redis, hook):
+    with transaction():
+        db.session.add(Destination(kind=Kind.WEBHOOK, name="second", settings={"url": "http://b.example"}))
+    first, second = post_lead(desk), post_lead(desk)
+    held_back = rows_of(second)[-1]
+    with transaction():
+        row = db.session.get(Delivery, held_back.id)
+        row.next_attempt_at += timedelta(hours=1)
+    jobs.send_lead_webhook(str(first.id))
+    assert f"send_lead_webhook-{second.id}" in waiting(redis)
+
+
+def test_a_lost_redis_stops_no_job_that_took_others_along(desk, redis, hook, monkeypatch):
+    first, second = post_lead(desk), post_lead(desk)
+    monkeypatch.setattr(redis, "pipeline", refuse_connection)
+    jobs.send_lead_webhook(str(first.id))
+    assert the_row(second, Kind.WEBHOOK).state is S.DELIVERED
 
 
 def test_queues_take_turns():

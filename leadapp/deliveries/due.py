@@ -4,13 +4,19 @@ from sqlalchemy import ColumnElement, and_, exists, or_
 from sqlalchemy.orm import aliased
 
 from leadapp.clock import db_now
-from leadapp.deliveries.models import Delivery, DeliveryState, Destination, DestinationState, Kind, before
+from leadapp.deliveries.models import Delivery, DeliveryState, Destination, DestinationState, Kind, Purpose, before
 from leadapp.queue import INTEGRATIONS, NOTIFICATIONS
 
 # Which queue carries what; a flood of one never holds up the other.
 QUEUE_KINDS: dict[str, tuple[Kind, ...]] = {
     NOTIFICATIONS: (Kind.EMAIL,),
     INTEGRATIONS: (Kind.WEBHOOK, Kind.CRM),
+}
+# What intake rings for a lead; each delivers what the lead still owes of that purpose.
+JOB_OF = {
+    Purpose.LEAD_NOTIFICATION: "send_lead_notification",
+    Purpose.LEAD_WEBHOOK: "send_lead_webhook",
+    Purpose.LEAD_TO_CUSTOMER: "send_lead_to_customer",
 }
 
 

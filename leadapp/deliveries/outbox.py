@@ -14,7 +14,7 @@ from leadapp.clock import db_now
 from leadapp.columns import new_id
 from leadapp.config import settings
 from leadapp.database import release, transaction
-from leadapp.deliveries.due import claimable, queue_of
+from leadapp.deliveries.due import JOB_OF, claimable, queue_of
 from leadapp.deliveries.frozen import FrozenBody
 from leadapp.deliveries.models import (
     TRANSITIONS,
@@ -28,7 +28,7 @@ from leadapp.deliveries.models import (
 )
 from leadapp.errors import TransitionError
 from leadapp.extensions import db
-from leadapp.queue import Bell, ring
+from leadapp.queue import Bell, ring, withdraw
 
 # Called with the lead ids of changed rows, inside the transaction that changes them; app.py fills it, in sight.
 ON_CHANGE: list[Callable[[Sequence[UUID]], None]] = []
@@ -38,6 +38,7 @@ PURPOSES = {
     Kind.WEBHOOK: Purpose.LEAD_WEBHOOK,
     Kind.CRM: Purpose.LEAD_TO_CUSTOMER,
 }
+KIND_OF = {purpose: kind for kind, purpose in PURPOSES.items()}
 
 
 def plan(
@@ -141,6 +142,27 @@ def ring_next(destination_ids: Iterable[int], count: int) -> None:
     release()
     if found:
         ring_rows([(row_id, kind) for row_id, kind, _ in found], found[0][2])
+
+
+def withdraw_jobs(owed: Iterable[tuple[UUID | None, Purpose]]) -> None:
+    """Rows that another lead's job took along have a job of their own, which would find nothing: out of the queue.
+
+    Only where everything that the lead owed of this purpose is over, and well: any other job still has its use.
+    """
+    pairs = {(lead_id, purpose) for lead_id, purpose in owed if lead_id is not None and purpose in JOB_OF}
+    if not pairs:
+        return
+    query = select(Delivery.lead_id, Delivery.purpose).where(
+        Delivery.lead_id.in_({lead_id for lead_id, _ in pairs}),
+        Delivery.state.not_in((DeliveryState.DELIVERED, DeliveryState.CANCELLED)),
+    )
+    open_ones = {(lead_id, purpose) for lead_id, purpose in db.session.execute(query)}
+    release()
+    jobs: dict[str, list[tuple[str, str]]] = {}
+    for lead_id, purpose in pairs - open_ones:
+        jobs.setdefault(queue_of(KIND_OF[purpose]), []).append((JOB_OF[purpose], str(lead_id)))
+    for queue, names in jobs.items():
+        withdraw(queue, names)
 
 
 def ring_due(ids: Sequence[UUID]) -> None:

@@ -122,6 +122,7 @@ def run(wanted: Wanted, longest: float = LONGEST_RUN) -> list[UUID]:
         if not claims:
             break
         settled = _send_all(claims, claimed_at + settings().lease_seconds)
+        outbox.withdraw_jobs([(one.lead_id, one.purpose) for one in claims if one.delivery_id not in wanted.ids])
         dead += [row.id for row in settled if row.state is DeliveryState.PERMANENTLY_FAILED]
         if time.monotonic() > ends:
             break

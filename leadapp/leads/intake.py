@@ -22,8 +22,8 @@ from leadapp.columns import new_id
 from leadapp.config import settings
 from leadapp.database import insert_all, transaction
 from leadapp.deliveries import outbox
-from leadapp.deliveries.due import queue_of
-from leadapp.deliveries.models import Delivery, DeliveryState, Purpose
+from leadapp.deliveries.due import JOB_OF, queue_of
+from leadapp.deliveries.models import Delivery, DeliveryState
 from leadapp.extensions import db
 from leadapp.files.models import Document
 from leadapp.files.uploads import Upload
@@ -40,11 +40,6 @@ logger = logging.getLogger(__name__)
 
 # Where to go next and one-time tokens: a person who presses twice sends the same message with other ones.
 NOT_CONTENT = CAPTCHAS | {"_next", "_redirect", "retURL", "_charset_", MADE, BESIDE}
-JOB_OF = {
-    Purpose.LEAD_NOTIFICATION: "send_lead_notification",
-    Purpose.LEAD_WEBHOOK: "send_lead_webhook",
-    Purpose.LEAD_TO_CUSTOMER: "send_lead_to_customer",
-}
 
 
 @dataclass(frozen=True)
