@@ -18,7 +18,7 @@ run: $(RUN_STAMP)
 	@exec $(PY) -m leadapp.dev.run
 
 test: $(DEV_STAMP)
-	@exec $(PY) -m pytest -n 2 -m "not services" $(ARGS)
+	@exec $(PY) -m pytest -n 2 -m "not services" --ignore tests/services $(ARGS)
 
 lint: $(DEV_STAMP)
 	@$(PY) -m ruff check .

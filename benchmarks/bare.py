@@ -50,10 +50,10 @@ def app(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
 
 
 def work(url: str) -> None:
-    """Until the queue has been empty for two seconds."""
+    """Until the queue has been empty for four seconds."""
     connection = psycopg.connect(os.environ["BARE_DATABASE"])
     session = requests.Session()
-    while popped := redis().brpop([QUEUE], timeout=2):
+    while popped := redis().brpop([QUEUE], timeout=4):
         lead_id = popped[1].decode()
         row = connection.execute("SELECT body FROM bare WHERE id = %s", (lead_id,)).fetchone()
         assert row is not None

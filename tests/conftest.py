@@ -28,17 +28,27 @@ for _name in ("SMTP_SERVER", "SMTP_HOST", "SMTP_PORT", "DYNO"):
 # A busy machine is no failure; what must be quick says so in its own test.
 hypothesis.settings.register_profile("leadapp", deadline=None)
 hypothesis.settings.load_profile("leadapp")
-compiled_once.install()
 
 SECRET = "a test secret that is long enough to be one"
+# Argon2 as ever, but not for a tenth of a second and 64 MB.
+CHEAP_HASHES = {"argon2__time_cost": 1, "argon2__memory_cost": 8, "argon2__parallelism": 1}
 SettingsFor = Callable[..., Settings]
 AppWith = Callable[..., Flask]
+
+
+def pytest_configure() -> None:
+    compiled_once.install()
+
+
+def pytest_collection() -> None:
+    gc.disable()  # what is imported now stays
 
 
 def pytest_collection_finish() -> None:
     """Each test leaves an app behind. Looking for such remains seldom, and only among them, saves a fifth of the time."""
     gc.collect()
     gc.freeze()
+    gc.enable()
     gc.set_threshold(100_000, 20, 100)
 
 
@@ -105,6 +115,7 @@ def app_with(settings_for: SettingsFor, empty_database: Path) -> Iterator[AppWit
         context = app.app_context()
         context.push()
         contexts.append(context)
+        app.extensions["security"].pwd_context.update(CHEAP_HASHES)
         compiled_once.share_statements(db.engine)
         event.listen(db.engine, "connect", do_not_wait_for_the_disk)
         return app

@@ -5,6 +5,7 @@ import re
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -45,6 +46,7 @@ HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names.
 NO_NAMES = {"utils", "util", "helpers", "helper", "services", "service", "common", "core", "misc"}
 
 
+@cache
 def tree(file: Path) -> ast.Module:
     return ast.parse(file.read_text(), str(file))
 

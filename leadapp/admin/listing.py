@@ -39,6 +39,7 @@ class DeskView(Guarded, ModelView):  # type: ignore[misc]
     """A read-only list of one table, newest first, twenty-five rows a page; a view opens what it needs."""
 
     form_base_class = DeskForm
+    form = DeskForm  # without fields: the library would derive two from the columns for each view, at every start
     can_create = False
     can_edit = False
     can_delete = False
