@@ -194,6 +194,36 @@ def test_the_supervisor_does_not_spin_while_every_child_waits(start: Start, tmp_
     assert sum(ticks) / os.sysconf("SC_CLK_TCK") < 0.5
 
 
+@pytest.mark.parametrize(
+    ("terminal", "told"),
+    [("none", str(supervisor.NICENESS)), ("here", "0")],
+    ids=["without a terminal", "at a terminal"],
+)
+def test_a_worker_and_its_session_step_back_for_the_web(tmp_path: Path, terminal: str, told: str) -> None:
+    autogroup = tmp_path / "autogroup"
+    autogroup.write_text("0")
+    (tmp_path / "here").touch()
+
+    def stepped() -> None:  # in a process of its own: niceness has no way back
+        before = os.getpriority(os.PRIO_PROCESS, 0)
+        supervisor.step_back(autogroup, str(tmp_path / terminal))
+        os._exit(os.getpriority(os.PRIO_PROCESS, 0) - before)
+
+    child = multiprocessing.get_context("fork").Process(target=stepped)
+    child.start()
+    child.join(10)
+    assert (child.exitcode, autogroup.read_text()) == (supervisor.NICENESS, told)
+
+
+def test_a_system_without_autogroups_stops_no_worker(tmp_path: Path) -> None:
+    child = multiprocessing.get_context("fork").Process(
+        target=supervisor.step_back, args=(tmp_path / "gone" / "autogroup", str(tmp_path / "none"))
+    )
+    child.start()
+    child.join(10)
+    assert child.exitcode == 0
+
+
 def test_outside_a_supervisor_nobody_is_missing() -> None:
     assert not supervisor.parent_is_gone()
     supervisor.told()

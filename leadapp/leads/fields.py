@@ -179,8 +179,11 @@ def plain_name(name: str) -> str:
 
 def is_address(text: str) -> bool:
     """Whether mail could be sent there, by its form alone."""
-    if len(text) > 1_000:
-        return False  # and a judge of 1 MB would take its time
+    return len(text) <= 1_000 and _is_valid(text)  # a judge of 1 MB would take its time
+
+
+@lru_cache(maxsize=64)  # one post asks more than once
+def _is_valid(text: str) -> bool:
     try:
         validate_email(text, check_deliverability=False, allow_smtputf8=True, test_environment=True)
     except EmailNotValidError:

@@ -8,8 +8,11 @@ from leadapp.errors import PermanentError
 
 def reply_address(text: str) -> str:
     """The address in ASCII when it is a valid one that any server can reply to, else ""."""
+    text = text.strip()
+    if not text:
+        return ""
     try:
-        found = validate_email(text.strip(), check_deliverability=False, test_environment=True)
+        found = validate_email(text, check_deliverability=False, test_environment=True)
     except EmailNotValidError:
         return ""
     return found.ascii_email or ""

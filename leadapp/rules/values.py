@@ -4,6 +4,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 # All white space of Unicode, then what is there and shows nothing: zero-width signs, marks of direction, soft hyphen
@@ -107,12 +108,15 @@ def phone_of(value: Any, country: str = "") -> str | None:
     be valid: of the two, only its country can be a wrong guess.
     """
     text = _phone_text(value)
-    if text is None:
-        return None
+    return None if text is None else _e164(text, country.upper())
+
+
+@lru_cache(maxsize=64)  # one lead asks more than once
+def _e164(text: str, country: str) -> str | None:
     import phonenumbers  # 60 ms, and only for leads with a phone
 
     try:
-        number = phonenumbers.parse(text, country.upper() or None)
+        number = phonenumbers.parse(text, country or None)
     except phonenumbers.NumberParseException:
         return None
     is_international = text.startswith("+")

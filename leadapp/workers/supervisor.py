@@ -5,6 +5,7 @@ gets SIGTERM itself, and RQ stops cold at a second one: so the parent waits befo
 and then only to children that did not say `told()`.
 """
 
+import contextlib
 import gc
 import logging
 import multiprocessing
@@ -18,6 +19,7 @@ from functools import cache
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkProcess
 from multiprocessing.sharedctypes import RawValue
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -37,7 +39,7 @@ FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 LOOK_EVERY = 0.2
 SWITCH_SECONDS = 0.0005  # many threads that wait for the network most of the time: see wsgi.py
-NICENESS = 10  # on one machine with the web, answering visitors goes before sending
+NICENESS = 10
 
 _fork = multiprocessing.get_context("fork")
 _parent: int | None = None  # in a child: the supervisor's pid
@@ -104,7 +106,6 @@ def _live(child: Child, parent: int) -> None:
     for number in STOPPING:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPPING)
-    os.nice(NICENESS)
     sys.setswitchinterval(SWITCH_SECONDS)
     try:
         child.run()
@@ -180,6 +181,21 @@ def roles(settings: Settings, worker: Callable[[int, int], None], clock: Callabl
     return {**{f"worker-{index}": numbered(index) for index in range(total)}, "clock": clock}
 
 
+def step_back(autogroup: Path = Path("/proc/self/autogroup"), terminal: str = "/dev/tty") -> None:
+    """Let the web go first where both share a machine.
+
+    Linux with autogroups counts niceness only among the processes of one session (sched(7)), and Procfile managers
+    give each line a session of its own: then the session has to step back as a whole. Not one at a terminal, whose
+    shell would stay nice after us.
+    """
+    os.nice(NICENESS)
+    try:
+        os.close(os.open(terminal, os.O_RDWR | os.O_NOCTTY))
+    except OSError:  # there is none
+        with contextlib.suppress(OSError):  # no autogroups, or not ours to change
+            autogroup.write_text(str(NICENESS))
+
+
 def main(worker: Callable[[int, int], None], clock: Callable[[], None]) -> int:
     """What worker.py runs."""
     try:
@@ -192,4 +208,5 @@ def main(worker: Callable[[int, int], None], clock: Callable[[], None]) -> int:
     application()
     gc.collect()
     gc.freeze()  # a collection in a child would write to, and so copy, everything that it shares
+    step_back()
     return Supervisor(found, settings.shutdown_grace_seconds).run()
