@@ -3,8 +3,10 @@
 import gc
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import fakeredis
@@ -12,8 +14,10 @@ import hypothesis
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from limits.storage import memory
 from sqlalchemy import event
 
+from leadapp import clock
 from leadapp.app import create_app
 from leadapp.config import Settings
 from leadapp.deliveries import work
@@ -138,10 +142,21 @@ def client(app: Flask) -> FlaskClient:
 
 
 @pytest.fixture(autouse=True)
-def fresh_limits() -> Iterator[None]:
+def fresh_limits(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test counts from nothing, within one moment: however slow the machine, no minute is over before the test."""
+    moment = time.time()
+    monkeypatch.setattr(memory, "time", SimpleNamespace(time=lambda: moment))
     yield
+    limiter._storage_dead = False  # else the next test would count anew as soon as the limiter finds its storage alive
     if limiter.enabled and limiter._storage is not None:
         limiter.reset()
+
+
+@pytest.fixture
+def one_day() -> Iterator[None]:
+    """No midnight comes between a lead and a look at its day. A row's own received_at does not stop: set it."""
+    with clock.frozen(clock.now()):
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -30,6 +30,11 @@ def beat(role, seen=timedelta()):
         db.session.add(Heartbeat(name=f"{role}:host:{seen}", role=role, seen_at=clock.now() - seen))
 
 
+def received(moment, *leads):
+    for lead in leads:
+        lead.received_at = moment
+
+
 def figures(page):
     text = re.sub(r"<[^>]+>", " ", page[page.index('<ul class="figures">') : page.index("figures-note")])
     return re.sub(r"\s+", " ", text)
@@ -42,11 +47,13 @@ def test_an_empty_desk_teaches_the_first_step(desk):
     assert "All leads are where they should be." in page
 
 
-def test_the_figures_count_today(desk):
+def test_the_figures_count_today(desk, one_day):
     form = add_desk()[0]
-    old, sent, spam, _ = (post_lead(form) for _ in range(4))
+    old, *new = (post_lead(form) for _ in range(4))
+    sent, spam, _ = new
     with transaction():
-        old.received_at = clock.now() - timedelta(days=2)
+        received(clock.now(), *new)
+        received(clock.now() - timedelta(days=2), old)
         sent.status = LeadStatus.DELIVERED
         spam.is_spam = True
     said = figures(desk.text("/admin/"))
@@ -134,15 +141,16 @@ def test_leads_that_could_not_be_checked_are_listed(desk):
 
 
 # Thirty days
-def test_the_bars_show_thirty_days_with_a_table_for_those_who_hear(desk):
+def test_the_bars_show_thirty_days_with_a_table_for_those_who_hear(desk, one_day):
     form = add_desk()[0]
-    sent, stuck, rejected, _, old = (post_lead(form) for _ in range(5))
+    sent, stuck, rejected, waiting, old = (post_lead(form) for _ in range(5))
     spam = post_lead(form, _gotcha="x")
     with transaction():
         sent.status, stuck.status = LeadStatus.DELIVERED, LeadStatus.PERMANENTLY_FAILED
         rejected.status = LeadStatus.REJECTED
-        stuck.received_at = clock.now() - timedelta(days=29)
-        spam.received_at = old.received_at = clock.now() - timedelta(days=40)
+        received(clock.now(), sent, rejected, waiting)
+        received(clock.now() - timedelta(days=29), stuck)
+        received(clock.now() - timedelta(days=40), spam, old)
     page = desk.text("/admin/")
     assert page.count('class="chart-day"') == 30
     day = clock.now().date()

@@ -18,6 +18,7 @@ from redis.exceptions import AuthenticationError, ConnectionError
 
 from leadapp.config import ROOT
 from leadapp.dev import envfile, known_holes, leftovers, run, settings_pages, valkey
+from tests.test_supervisor import eventually
 
 
 @pytest.fixture
@@ -217,9 +218,9 @@ def test_what_an_earlier_run_left_is_ended(machine: Path, starts: Starts) -> Non
 
 def test_one_that_does_not_listen_is_killed(machine: Path, starts: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leftovers, "PATIENCE", 0.5)
-    body = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(60)"
+    body = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); open('deaf', 'w'); time.sleep(60)"
     process = starts("worker.py", body)
-    time.sleep(0.5)
+    eventually((machine / "deaf").exists)
     leftovers.note("worker", process.pid)
     leftovers.end_all()
     assert process.wait(5) == -signal.SIGKILL
@@ -246,10 +247,10 @@ def test_the_same_program_in_another_folder_is_left_alone(machine: Path, starts:
 
 
 def test_children_of_a_killed_process_are_ended_with_their_group(machine: Path, starts: Any) -> None:
-    body = "import os, time; os.fork(); time.sleep(60)"
+    body = "import os, time; os.fork() or open('forked', 'w'); time.sleep(60)"
     process = starts("worker.py", body)
     leftovers.note("worker", process.pid)
-    time.sleep(0.5)
+    eventually((machine / "forked").exists)
     process.kill()
     process.wait()
     assert leftovers.end_all() is True

@@ -11,6 +11,7 @@ from leadapp.deliveries.channels import email
 from leadapp.errors import NotSentError, OutcomeUnknownError, PermanentError, TemporaryError
 from tests.channels_fixtures import mail_claim, soon
 from tests.sinks import RawServer, closed_port, drip, time_limit
+from tests.test_supervisor import eventually
 
 PLAIN = {"mail_use_tls": False, "mail_starttls_required": False}
 STEPS = ("banner", "EHLO", "MAIL", "RCPT", "DATA", "dot")
@@ -102,7 +103,7 @@ def test_a_mail_whose_answer_was_lost_after_the_last_dot_is_unknown(send_to, how
 def test_a_connection_lost_before_the_last_dot_is_tried_again(send_to, step):
     with RawServer(Script(step, drop)) as server:
         with pytest.raises(TemporaryError, match="closed the connection without an answer"):
-            send_to(server, 2)
+            send_to(server, 10)
 
 
 def test_a_connection_lost_inside_the_body_is_tried_again(app_with):
@@ -136,10 +137,10 @@ def test_a_connection_lost_inside_the_body_is_tried_again(app_with):
 def test_the_answer_to_the_last_dot_decides(send_to, answer, kind):
     with RawServer(Script("dot", lambda sock: sock.sendall(answer))) as server:
         if kind is None:
-            assert send_to(server, 2).status_code == 250
+            assert send_to(server, 10).status_code == 250
         else:
             with pytest.raises(kind):
-                send_to(server, 2)
+                send_to(server, 10)
 
 
 @pytest.mark.parametrize(
@@ -153,7 +154,7 @@ def test_the_answer_to_the_last_dot_decides(send_to, answer, kind):
 def test_a_greeting_that_refuses_is_judged_by_its_code(send_to, banner, kind, words):
     with RawServer(Script("banner", lambda sock: sock.sendall(banner))) as server:
         with pytest.raises(kind, match=words):
-            send_to(server, 2)
+            send_to(server, 10)
 
 
 def test_a_server_that_refuses_the_connection_is_tried_again(app_with):
@@ -197,15 +198,15 @@ def test_a_tls_handshake_that_hangs_is_cut_at_the_deadline(app_with):
 def test_a_kept_connection_that_dies_before_the_body_is_replaced_once(send_to, step, then):
     script = Script(step, then, mail=2)
     with RawServer(script) as server:
-        assert send_to(server, 2).status_code == 250
-        assert send_to(server, 2).status_code == 250
+        assert send_to(server, 10).status_code == 250
+        assert send_to(server, 10).status_code == 250
         assert (script.taken, server.connections) == (2, 2)
 
 
 def test_a_kept_connection_that_was_silently_forgotten_is_replaced_in_time(send_to):
     script = Script("RSET", hang, mail=2)
     with RawServer(script) as server:
-        send_to(server, 2)
+        send_to(server, 10)
         with time_limit(3):
             assert send_to(server, 2).status_code == 250
         assert server.connections == 2
@@ -214,17 +215,17 @@ def test_a_kept_connection_that_was_silently_forgotten_is_replaced_in_time(send_
 def test_a_kept_connection_that_dies_in_the_body_is_not_tried_twice(send_to):
     script = Script("DATA", drop, mail=2)
     with RawServer(script) as server:
-        send_to(server, 2)
+        send_to(server, 10)
         with pytest.raises(TemporaryError):
-            send_to(server, 2)
+            send_to(server, 10)
         assert (script.taken, server.connections) == (1, 1)
 
 
 def test_a_kept_connection_that_dies_after_the_last_dot_is_unknown(send_to):
     with RawServer(Script("dot", drop, mail=2)) as server:
-        send_to(server, 2)
+        send_to(server, 10)
         with pytest.raises(OutcomeUnknownError):
-            send_to(server, 2)
+            send_to(server, 10)
         assert server.connections == 1
 
 
@@ -235,11 +236,11 @@ def test_a_row_that_gets_no_turn_is_given_back_unsent(app_with):
 
         def busy():
             with app.app_context(), pytest.raises(TemporaryError):
-                email.send(mail_claim(), soon(2))
+                email.send(mail_claim(), soon(3))
 
         first = threading.Thread(target=busy)
         first.start()
-        time.sleep(0.1)
+        eventually(lambda: server.connections == 1)
         with time_limit(3), pytest.raises(NotSentError):
             email.send(mail_claim(), soon(0.4))
         first.join()

@@ -58,6 +58,7 @@ def test_an_empty_desk_has_zeros(app: Flask) -> None:
     assert (len(told["by_day"]), told["days"], told["by_form"], told["by_destination"]) == (30, 30, [], [])
 
 
+@pytest.mark.usefixtures("one_day")
 def test_leads_are_counted_by_status_form_and_day(app: Flask) -> None:
     contact, other = add_form(), add_form("other", name="Other")
     leads_of(contact, (LeadStatus.DELIVERED, 0), (LeadStatus.DELIVERED, 2), (LeadStatus.REJECTED, 2))
@@ -107,6 +108,7 @@ def test_old_deliveries_are_not_counted(app: Flask) -> None:
     assert [one["planned"] for one in ask(app, "?days=7")["by_destination"]] == [1, 1]
 
 
+@pytest.mark.usefixtures("one_day")
 def test_fewer_days_and_one_form_can_be_asked_for(app: Flask) -> None:
     contact, other = add_form(), add_form("other")
     leads_of(contact, (LeadStatus.DELIVERED, 0), (LeadStatus.DELIVERED, 9))
@@ -136,6 +138,7 @@ def test_addresses_in_names_of_destinations_are_left_out(app: Flask) -> None:
 # --- the page
 
 
+@pytest.mark.usefixtures("one_day")
 def test_the_page_shows_bars_and_the_same_numbers_as_tables(app: Flask) -> None:
     form = add_desk()[0]
     leads_of(form, (LeadStatus.DELIVERED, 0), (LeadStatus.DELIVERED, 1), (LeadStatus.PERMANENTLY_FAILED, 1))
@@ -156,6 +159,7 @@ def test_the_page_has_no_inline_style_and_no_script_of_others(app: Flask) -> Non
     assert not re.search(r'(src|href)="https?://', page)
 
 
+@pytest.mark.usefixtures("one_day")
 def test_one_form_and_its_days_can_be_chosen_on_the_page(app: Flask) -> None:
     form = add_desk()[0]
     leads_of(form, (LeadStatus.DELIVERED, 0), (LeadStatus.DELIVERED, 8))
