@@ -28,7 +28,7 @@ HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
   CMD ["python", "-c", "import os, urllib.request; urllib.request.urlopen('http://127.0.0.1:' + os.environ['PORT'] + '/healthz/live', timeout=4)"]
 CMD ["sh", "-c", "exec gunicorn wsgi:app --preload --bind 0.0.0.0:${PORT} --worker-class gthread --workers ${WEB_CONCURRENCY:-2} --threads ${WEB_THREADS:-8} --timeout 30 --graceful-timeout 20 --keep-alive 75 --no-control-socket --worker-tmp-dir /dev/shm --logger-class leadapp.ops.logs.GunicornLogger"]
 
-# The live end-to-end test, for `docker compose --profile e2e` (docs/gateway.md). Not part of the image that serves.
+# The live end-to-end test, for compose's profile `e2e` (docs/operations.md). Not part of the image that serves.
 FROM packages AS e2e
 COPY requirements-dev.txt .
 RUN /opt/leadapp/bin/pip install --no-cache-dir --disable-pip-version-check --only-binary :all: --no-binary flask-principal -r requirements-dev.txt

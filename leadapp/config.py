@@ -45,7 +45,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_file=(INSTANCE / "run.env", ROOT / ".env"),
-        env_ignore_empty=True,  # compose files pass what is not set as ""
+        env_ignore_empty=True,  # `NAME=` in .env: not set
         extra="ignore",
         populate_by_name=True,
         frozen=True,

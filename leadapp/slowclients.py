@@ -2,7 +2,8 @@
 
 gunicorn's threads wait for a body as long as the client likes, so a handful of dripping connections would take every
 thread, and on SQLite one of them the write lock. Slow request lines and headers are the router's to stop
-(docs/operations.md).
+(docs/operations.md). Who is too slow gets no answer: cutting the connection is what wakes the thread that reads it. The
+408 is for gunicorn, which wants one, and for its log.
 """
 
 import time

@@ -1,5 +1,6 @@
 """Settings: where they come from, what they may be called, what is refused, and the pages that show them."""
 
+import json
 from typing import Any
 
 import pytest
@@ -142,6 +143,13 @@ def test_env_example_is_what_the_code_says() -> None:
 def test_the_table_of_settings_is_what_the_code_says() -> None:
     page = settings_pages.CONFIGURATION.read_text()
     assert page == settings_pages.page_with(settings_pages.table(), page), "run: flask settings --markdown"
+
+
+def test_the_deploy_button_lets_heroku_make_every_secret_that_opens_something() -> None:
+    offered = json.loads((config.ROOT / "app.json").read_text())["env"]
+    generated = {name for name, how in offered.items() if how.get("generator") == "secret"}
+    assert generated == {"SECRET_KEY", "ENCRYPTION_KEYS", "METRICS_TOKEN"}
+    assert {name for name in offered if name.lower() not in Settings.model_fields} == set()
 
 
 def test_every_setting_has_a_group_and_one_line_of_meaning() -> None:

@@ -75,6 +75,22 @@ def test_sixteen_threads_share_one_client():
     assert len({request.connection for request in sink.requests}) <= 16
 
 
+def test_no_connection_is_thrown_away_when_all_threads_send_to_one_host(caplog):
+    count = http.SENDERS * 16
+    arrived = threading.Barrier(count)
+
+    def together(_request: Any) -> tuple[int, dict[str, str], bytes]:
+        arrived.wait(20)
+        return 200, {}, b"ok"
+
+    with HttpSink(together) as sink, ThreadPoolExecutor(count) as pool:
+        ours = client(pool=16)
+        for _ in range(2):
+            list(pool.map(lambda _: ours.post(sink.url, b"{}", JSON, soon(30)), range(count)))
+    assert len({request.connection for request in sink.requests}) == count
+    assert "pool is full" not in caplog.text
+
+
 def test_a_redirect_is_an_answer_and_is_not_followed():
     with HttpSink() as inner, HttpSink() as sink:
         sink.answer = lambda _: (302, {"Location": inner.url}, b"")

@@ -178,7 +178,15 @@ def test_a_zip_keeps_every_digit(zip_code, name):
 def test_a_number_survives_being_written(number, cents, blank):
     assert number_of(f"{blank}{number}{blank}") == number
     assert number_of(f"{number % 1000},{cents:02}") == float(f"{number % 1000}.{cents:02}")
-    assert number_of(f"{number % 1000},{cents:03}") is None
+
+
+@FEW
+@given(st.integers(1, 10**14), st.integers(0, 999), st.sampled_from(["", "-", "+"]))
+def test_a_sign_and_three_digits_may_mean_thousands_whichever_sign_it_is(whole, rest, prefix):
+    for sign in ",.":
+        assert number_of(f"{prefix}{whole}{sign}{rest:03}") is None
+        assert number_of(f"{prefix}0{sign}{rest:03}") == float(f"{prefix}0.{rest:03}")
+        assert number_of(f"{prefix}{whole}{sign}{rest:03}0") == float(f"{prefix}{whole}.{rest:03}")
 
 
 @FEW

@@ -2,6 +2,8 @@
 
 import json
 import re
+import socket
+from collections.abc import Callable
 from typing import Any
 
 import jsonschema
@@ -10,8 +12,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from openapi_spec_validator import validate
 
+from leadapp.config import Settings
 from leadapp.leads.setup import ensure_forms
 from leadapp.ops.openapi_paths import PATHS
+from leadapp.slowclients import BodyFirst
 
 from .desk import browser
 from .factories import add_desk, post_lead
@@ -109,6 +113,19 @@ def test_broken_json_names_its_place_as_described(app: Flask, document: Document
     answer = app.test_client().post("/webhooks/leads/contact", data='{"a": ', content_type="application/json")
     assert answer.json["error"]["position"]
     holds(document, "WebhookProblem", answer.json)
+
+
+def test_a_body_that_comes_too_slowly_is_described_as_what_it_gets(
+    document: Document, settings_for: Callable[..., Settings]
+) -> None:
+    ours, theirs = socket.socketpair()
+    environ = {"gunicorn.socket": ours, "wsgi.input": ours.makefile("rb"), "CONTENT_LENGTH": "100"}
+    middleware = BodyFirst(lambda *_: pytest.fail("the app was asked"), settings_for(body_seconds=0.05))
+    middleware(environ, lambda *_: lambda _: None)
+    assert theirs.recv(100) == b""  # no answer can get through any more
+    answers = [set(one.get("responses", {})) for path in document["paths"].values() for one in path.values()]
+    assert "408" not in set().union(*answers)
+    assert "BODY_SECONDS gets no answer" in document["info"]["description"]
 
 
 @pytest.mark.parametrize("empty", [None, "", " \n", [], {}, {"a": None}, [{"b": [" "]}]])

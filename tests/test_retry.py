@@ -1,10 +1,13 @@
 """The retry policy, figure by figure."""
 
+import os
+import subprocess
+import sys
 from datetime import timedelta
 
 import pytest
 
-from leadapp.config import Settings
+from leadapp.config import ROOT, Settings
 from leadapp.deliveries.retry import RetryPolicy, next_attempt
 from leadapp.errors import DestinationError, NotSentError, OutcomeUnknownError, PermanentError, TemporaryError
 
@@ -19,6 +22,16 @@ def seconds(tries: int, policy: RetryPolicy = EXACT, roll: float = 0.5) -> float
 
 def test_five_retries_follow_the_first_try_and_double_from_30_seconds():
     assert [seconds(tries) for tries in range(1, 8)] == [30, 60, 120, 240, 480, None, None]
+
+
+def test_the_live_test_waits_long_enough_for_two_retries_with_their_usual_pauses():
+    code = "from tests.services.test_live_gateway import SECONDS; print(SECONDS)"
+    live = {**os.environ, "LIVE_E2E": "1", "PYTHONPATH": str(ROOT)}
+    live.pop("LIVE_E2E_SECONDS", None)
+    told = subprocess.run([sys.executable, "-c", code], env=live, cwd=ROOT, capture_output=True, text=True, check=True)
+    longest = seconds(1, RetryPolicy(), 1.0) + seconds(2, RetryPolicy(), 1.0)
+    sweeps = 2 * Settings.model_fields["sweep_seconds"].default
+    assert float(told.stdout) > longest + sweeps + 10
 
 
 @pytest.mark.parametrize(("roll", "pause"), [(0.0, 30.0), (0.5, 33.0), (1.0, 36.0)])

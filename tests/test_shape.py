@@ -28,7 +28,8 @@ TOP_LEVEL = (
     *("leadapp", "migrations", "templates", "tests", "docs", "benchmarks", ".ci"),
     *("wsgi.py", "worker.py", "requirements.txt", "requirements-dev.txt", "Procfile", "Procfile.dev", "app.json"),
     *("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "Makefile", "pyproject.toml", "Dockerfile"),
-    *("compose.yaml", ".dockerignore", ".python-version", ".env.example", ".editorconfig", ".gitignore"),
+    *("compose.yaml", "compose.demo.env", ".dockerignore", ".python-version", ".env.example", ".editorconfig"),
+    ".gitignore",
 )
 
 # From the bottom up; a file imports from its own line and from those before it.

@@ -1,10 +1,12 @@
 """The words of every state (states.md, "admin says")."""
 
+import re
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 
+from leadapp.config import ROOT
 from leadapp.deliveries import words
 from leadapp.deliveries.models import (
     Attempt,
@@ -189,3 +191,10 @@ def test_a_mail_is_handed_over():
 def test_every_outcome_has_a_sentence():
     for outcome in AttemptOutcome:
         assert words.attempt_sentence(Attempt(outcome=outcome, error=""), Kind.CRM, "CRM")
+
+
+def test_no_page_says_since_before_a_relative_time():
+    """Since ten o'clock, but not since 5 minutes ago."""
+    pages = (ROOT / "templates").rglob("*.html")
+    wrong = [page.name for page in pages if re.search(r"since\s*\{\{[^}]*\|\s*when", page.read_text(), re.IGNORECASE)]
+    assert wrong == []

@@ -126,7 +126,7 @@ class DeliveryView(KeysetView):
             [("needs-you", "needs you"), ("waiting", "waiting"), *named(DeliveryState, STATE_WORDS)],
         ),
         NumberChoice(Delivery.destination_id, "Destination", destination_options),
-        Choice(Delivery.kind, "Kind", [(str(kind), words.KIND_NAMES[kind]) for kind in Kind]),
+        Choice(Delivery.kind, "Kind", [(str(kind), name) for kind, name in words.KIND_NAMES.items()]),
         Since(Delivery.created_at, "Planned"),
         ExactlyNumber(Delivery.last_status_code, "Answer"),
         Until(Delivery.created_at, "Planned"),

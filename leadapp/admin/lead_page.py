@@ -83,7 +83,7 @@ def of(lead: Lead) -> dict[str, Any]:
         "lead": lead,
         "status": summary(lead, rows),
         "cards": [Card(row, mail_of(row), sending.allowed(row)) for row in rows],
-        "missing": [words.KIND_NAMES[kind] for kind in Kind if kind not in {row.kind for row in rows}],
+        "missing": [kind for kind in Kind if kind not in {row.kind for row in rows}],
         "attribution": [(title, value) for title, name in ATTRIBUTION if (value := getattr(lead, name))],
         "timeline": timeline(lead, rows, attempts),
         "documents": list(
@@ -130,7 +130,7 @@ def summary(lead: Lead, rows: Sequence[Delivery]) -> str:
     if not rows and rejected:
         return f"{opening}Nobody was told."
     if not rows:
-        return f"{opening}Saved. No destination is set up, so nobody was told."
+        return f"{opening}Saved. No destination was in use when it came in, so nobody was told."
     now = clock.now()
     latest = {row.destination_id: row for row in rows}.values()
     sent = [row.destination.name for row in latest if row.state is DeliveryState.DELIVERED]

@@ -49,7 +49,7 @@ def _status(_view: Any, _context: Any, row: Lead, _name: str) -> Markup:
 
 
 def _integration(_view: Any, _context: Any, row: Lead, name: str) -> Markup:
-    return showing.badge(showing.INTEGRATION_WORDS[getattr(row, name)])
+    return showing.badge(showing.integration_words(row, name.removesuffix("_status")))
 
 
 class LeadView(KeysetView):
@@ -170,7 +170,7 @@ class LeadView(KeysetView):
 
     def export_value(self, row: Lead, name: str) -> object:
         if name in ("email_status", "webhook_status", "crm_status"):
-            return INTEGRATION_WORDS[getattr(row, name)]
+            return showing.integration_words(row, name.removesuffix("_status")).text
         if name == "status":
             return showing.lead_words(row).text
         if name in ("is_spam", "is_test"):

@@ -9,8 +9,9 @@ from flask import Flask, url_for
 from markupsafe import Markup, escape
 
 from leadapp import clock
+from leadapp.admin.set_up import is_set_up
 from leadapp.deliveries import words
-from leadapp.deliveries.models import Delivery, Destination, DestinationState
+from leadapp.deliveries.models import Delivery, Destination, DestinationState, Kind
 from leadapp.deliveries.words import NEEDS_YOU, NOTHING, ON_HOLD, RETRYING, SENT, WAITING, Words
 from leadapp.leads.models import IntegrationStatus, LeadStatus
 
@@ -23,11 +24,13 @@ LEAD_WORDS = {
     LeadStatus.PERMANENTLY_FAILED: Words("needs you", NEEDS_YOU, "bad"),
 }
 INTEGRATION_WORDS = {
-    IntegrationStatus.DISABLED: Words("not set up", NOTHING, "muted"),
+    IntegrationStatus.DISABLED: Words("not sent", NOTHING, "muted"),
     IntegrationStatus.PENDING: Words("waiting", WAITING, "wait"),
     IntegrationStatus.FAILED: Words("failed", RETRYING, "wait"),
     IntegrationStatus.SENT: Words("sent", SENT, "good"),
 }
+NOT_SET_UP = Words("not set up", NOTHING, "muted")
+NOT_PASSED_ON = Words("not sent: rejected", NOTHING, "muted")
 DESTINATION_WORDS = {
     DestinationState.ACTIVE: Words("in use", SENT, "good"),
     DestinationState.PAUSED: Words("paused", ON_HOLD, "hold"),
@@ -53,7 +56,7 @@ def init_app(app: Flask) -> None:
     app.jinja_env.globals.update(
         delivery_words=delivery_words,
         lead_words=lead_words,
-        integration_words=INTEGRATION_WORDS.__getitem__,
+        integration_words=integration_words,
         destination_words=destination_words,
         stopped_words=words.stopped,
         kind_name=words.KIND_NAMES.__getitem__,
@@ -101,8 +104,20 @@ def lead_words(lead: Any) -> Words:
     if lead.duplicate_of_id and _has_nothing_to_send(lead):
         return Words("repeats an earlier one", NOTHING, "muted")
     if lead.status is LeadStatus.DELIVERED and _has_nothing_to_send(lead):
-        return Words("saved, nobody to tell", SENT, "good")
+        return Words("saved, nobody was told", SENT, "good")
     return LEAD_WORDS[lead.status]
+
+
+def integration_words(lead: Any, kind: str) -> Words:
+    """Where a lead stands with one kind of destination. `disabled` says only that no row counts: here is why."""
+    status = getattr(lead, f"{kind}_status")
+    if status is not IntegrationStatus.DISABLED:
+        return INTEGRATION_WORDS[status]
+    if not is_set_up(lead.form_id, Kind(kind)):
+        return NOT_SET_UP
+    # Of a rejected lead mails and webhooks go out, unless its form says no; the customer never gets it.
+    is_kept_back = kind == Kind.CRM and lead.status is LeadStatus.REJECTED
+    return NOT_PASSED_ON if is_kept_back else INTEGRATION_WORDS[status]
 
 
 def lead_state(lead: Any) -> Markup:
@@ -114,7 +129,7 @@ def lead_state(lead: Any) -> Markup:
 
 
 def _has_nothing_to_send(lead: Any) -> bool:
-    """DELIVERED is also where a lead ends for which nothing was set up; "sent" would be untrue."""
+    """DELIVERED is also where a lead ends for which nothing was planned, or all called off; "sent" would be untrue."""
     statuses = {lead.email_status, lead.webhook_status, lead.crm_status}
     return statuses == {IntegrationStatus.DISABLED}
 

@@ -150,9 +150,9 @@ LISTED = {
 class Delivery(Model):
     """One thing that must go out, with its frozen payload; states.md is its protocol.
 
-    `payload` is the exact body for webhook and crm, and a JSON object of subject, text, html, reply_to for e-mail.
-    `mapping_version` names the mapping that made the body for crm, `left_out` the targets that it went without:
-    [{"target", "reason"}].
+    `payload` is the exact body for webhook and crm, and a JSON object of subject, text, html, reply_to and from_name
+    for e-mail. `mapping_version` names the mapping that made the body for crm, `left_out` the targets that it went
+    without: [{"target", "reason"}].
     """
 
     __tablename__ = "delivery"

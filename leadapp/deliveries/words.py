@@ -15,6 +15,7 @@ from leadapp.deliveries.models import (
 
 SENT, WAITING, RETRYING, NEEDS_YOU, ON_HOLD, NOTHING = "●", "◔", "▲", "■", "‖", "○"
 KIND_NAMES = {Kind.EMAIL: "E-mail", Kind.WEBHOOK: "Webhook", Kind.CRM: "CRM"}
+THINGS = {Kind.EMAIL: "mail", Kind.WEBHOOK: "webhook", Kind.CRM: "record"}
 BY_HAND = ("paused by hand", "switched off by hand")
 _WAITING_STATES = (DeliveryState.PENDING, DeliveryState.FAILED)
 
@@ -122,7 +123,7 @@ def advice(delivery: Delivery) -> str:
 
 def attempt_sentence(attempt: Attempt, kind: Kind, where: str) -> str:
     """One attempt in the timeline: `webhook to Zapier answered 500`."""
-    thing = {Kind.EMAIL: "mail", Kind.WEBHOOK: "webhook", Kind.CRM: "record"}[kind]
+    thing = THINGS[kind]
     code = f" ({attempt.status_code})" if attempt.status_code else ""
     match attempt.outcome:
         case None:

@@ -20,6 +20,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from leadapp import http
 from leadapp.config import settings
 from leadapp.database import release
 from leadapp.deliveries import outbox
@@ -38,7 +39,7 @@ logger = logging.getLogger(__name__)
 LONGEST_RUN = 10.0  # seconds after which a job ends and lets others have a turn
 PATIENCE = 0.3  # seconds that a job waits for a slice; receivers that need longer hold up nobody else
 GATHER = 0.02  # seconds; a settle costs ten statements, for one row or for sixteen
-LANES = 4  # threads for each row of a slice: room for sends that were let go
+LANES = http.SENDERS  # threads for each row of a slice: room for sends that were let go
 SETTLE_PAUSES = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0)  # while the database is away
 STOP = threading.Event()  # set by SIGTERM: nothing new is begun, what is unsent goes back
 

@@ -16,7 +16,8 @@ api = Blueprint("api", __name__)
 api.access = guard.PUBLIC  # type: ignore[attr-defined]
 
 ABOUT = """Leadapp takes leads as forms and as JSON, saves each of them first, and delivers it afterwards.
-A success answer means: it is saved. Every answer carries `X-Request-ID`, which the log lines have too."""
+A success answer means: it is saved. Every answer carries `X-Request-ID`, which the log lines have too.
+A body that takes longer than BODY_SECONDS gets no answer: its connection is closed, and nothing was saved."""
 TAGS = [
     {"name": "Forms", "description": "What forms on other sites post to."},
     {"name": "Webhooks", "description": "Where other systems send leads as JSON."},

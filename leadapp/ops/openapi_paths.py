@@ -16,7 +16,6 @@ WORDS = {
     403: "Closed: METRICS_TOKEN is not set on this server.",
     404: "There is no such form.",
     405: "This address takes another method; `Allow` says which.",
-    408: "The body took longer than BODY_SECONDS.",
     413: "Too large, or too many fields, files or leads.",
     415: "Of a kind, or packed in a way, that is not understood.",
     422: "Understood, and still not to be taken.",
@@ -134,7 +133,6 @@ def form_post(name: str, summary: str, body: Part, *parameters: Part) -> Part:
             "200": answer("Saved; to who asked for JSON.", {JSON: ref("FormAccepted")}),
             "303": answer("Saved; browsers are sent on to the thank-you page.", None, "Location"),
             **FORM_REFUSALS,
-            "408": answer(WORDS[408], {"text/plain": TEXT}) | {"headers": {}},
         },
     }
 

@@ -75,7 +75,7 @@ def truth_of(value: Any) -> bool | None:
 
 
 def number_of(value: Any) -> int | float | None:
-    """A number, or a text that is one; None for `1,234`, which is a thousand here and one there."""
+    """A number, or a text that is one; None for `1,234` and `1.234`, a thousand in one country and one in the other."""
     if isinstance(value, bool):
         return None
     if isinstance(value, int):
@@ -85,10 +85,11 @@ def number_of(value: Any) -> int | float | None:
     text = trimmed(value) if isinstance(value, str) else ""
     if not _NUMBER.fullmatch(text):
         return None
-    whole, comma, rest = text.partition(",")
-    if comma:
-        return None if len(rest) == 3 else float(f"{whole}.{rest}")
-    return float(text) if "." in text else int(text)
+    whole, sign, rest = text.replace(",", ".").partition(".")
+    if not sign:
+        return int(text)
+    may_be_thousands = len(rest) == 3 and int(whole) != 0
+    return None if may_be_thousands else float(f"{whole}.{rest}")
 
 
 def email_of(value: Any) -> str | None:

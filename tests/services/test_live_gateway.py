@@ -2,7 +2,8 @@
 
 By itself it starts PostgreSQL's database, Redis, web, worker and `flask mock-customer-api`. With LIVE_E2E=1 it talks to
 a stack that runs already (LIVE_E2E_API_BASE_URL, LIVE_E2E_MOCK_BASE_URL; for replays also LIVE_E2E_ADMIN_EMAIL and
-LIVE_E2E_ADMIN_PASSWORD; LIVE_E2E_TRIES tries before it gives up) and looks only at what it answers and at what the mock got.
+LIVE_E2E_ADMIN_PASSWORD; LIVE_E2E_TRIES tries before it gives up; LIVE_E2E_SECONDS for retries to come) and looks only at
+what it answers and at what the mock got.
 """
 
 import html
@@ -26,7 +27,8 @@ from tests.services.stack import ROOT, Stack, die_with_the_test, free_port, wait
 
 IS_LIVE = os.environ.get("LIVE_E2E") == "1"
 TRIES = int(os.environ.get("LIVE_E2E_TRIES", "0"))
-SECONDS = float(os.environ.get("LIVE_E2E_SECONDS", "60"))  # for a first retry or a replay to come
+# For two retries or a replay to come. A running stack may have the usual pauses, 30 and 60 s and a fifth more.
+SECONDS = float(os.environ.get("LIVE_E2E_SECONDS", "150" if IS_LIVE else "60"))
 TOKEN = "customer-token-of-this-test"
 OWNER, PASSWORD = "owner@shop.example", "correct horse battery staple"
 GOOD = {"address": {"zip": "66123", "street": "123 Main St"}, "house": {"is_owner": True}, "phone": "+49 681 5006123"}
