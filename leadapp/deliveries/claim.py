@@ -1,12 +1,27 @@
 """Claim: take due rows for this worker, under a lease and a fence, in one short transaction (states.md)."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, Uuid, column, func, insert, select, table, update
+from sqlalchemy import (
+    Insert,
+    Integer,
+    Select,
+    Update,
+    Uuid,
+    bindparam,
+    column,
+    func,
+    insert,
+    not_,
+    select,
+    table,
+    update,
+)
 from sqlalchemy.orm import undefer
 
 from leadapp.clock import db_now, prepared
@@ -17,6 +32,16 @@ from leadapp.deliveries.due import claimable
 from leadapp.deliveries.models import Attempt, Delivery, DeliveryState, Destination, DestinationState, Kind
 from leadapp.extensions import db
 
+Due = Select[UUID, int, DestinationState]
+THESE = Delivery.id.in_(bindparam("ids", expanding=True))
+IN_FLIGHT = (
+    select(Delivery.destination_id, func.count())
+    .where(
+        Delivery.destination_id.in_(bindparam("ids", expanding=True)),
+        Delivery.state == DeliveryState.SENDING,
+    )
+    .group_by(Delivery.destination_id)
+)
 # Of the lead only what log lines need: by its name, since deliveries/ never looks up into leads/.
 _lead = table("lead", column("id", Uuid()), column("correlation_id"))
 
@@ -52,35 +77,50 @@ def claim(wanted: Wanted, worker: str) -> list[Claim]:
 
 def _candidates(wanted: Wanted) -> list[_Candidate]:
     limit = settings().pool if wanted.room is None else min(settings().pool, wanted.room)
-    found = _read(_due().where(Delivery.id.in_(wanted.ids)), limit) if wanted.ids else []
+    found = _read(_asked_for(), {"ids": list(wanted.ids), "most": limit}) if wanted.ids else []
     if len(found) < limit and wanted.kinds:
-        others = _due().where(Delivery.kind.in_(wanted.kinds), Delivery.id.not_in([row.id for row in found]))
-        others = others.where(Delivery.destination_id.not_in(_full()))
-        if not wanted.is_any_destination:
-            others = others.where(Destination.failures_in_a_row == 0)
-        found += _read(others, limit - len(found))
+        asked = {"kinds": wanted.kinds, "ids": [row.id for row in found], "most": limit - len(found)}
+        query = _others(is_any_destination=wanted.is_any_destination)
+        found += _read(query, {**asked, "cap": settings().destination_cap})
     return found
 
 
-def _full() -> Select[int]:
-    """Destinations with as many rows in flight as they may have: the rest of theirs would only crowd out others."""
-    query = select(Delivery.destination_id).where(Delivery.state == DeliveryState.SENDING)
-    return query.group_by(Delivery.destination_id).having(func.count() >= settings().destination_cap)
+# Statements are made once: making one costs about as much as running it.
 
 
 @prepared
-def _due() -> Select[UUID, int, DestinationState]:
+def _due() -> Due:
     query = select(Delivery.id, Delivery.destination_id, Destination.state).join(Delivery.destination)
     # FOR NO KEY UPDATE: plain FOR UPDATE also skips rows that an attempt's foreign key is touching.
     return (
         query.where(claimable())
         .order_by(Delivery.next_attempt_at, Delivery.id)
         .with_for_update(of=Delivery, key_share=True, skip_locked=True)
+        .limit(bindparam("most", type_=Integer))
     )
 
 
-def _read(query: Select[UUID, int, DestinationState], limit: int) -> list[_Candidate]:
-    rows = db.session.execute(query.limit(limit)).all()
+@prepared
+def _asked_for() -> Due:
+    return _due().where(THESE)
+
+
+@prepared
+def _others(*, is_any_destination: bool) -> Due:
+    query = _due().where(
+        Delivery.kind.in_(bindparam("kinds", expanding=True)), not_(THESE), Delivery.destination_id.not_in(_full())
+    )
+    return query if is_any_destination else query.where(Destination.failures_in_a_row == 0)
+
+
+def _full() -> Select[int]:
+    """Destinations with as many rows in flight as they may have: the rest of theirs would only crowd out others."""
+    query = select(Delivery.destination_id).where(Delivery.state == DeliveryState.SENDING)
+    return query.group_by(Delivery.destination_id).having(func.count() >= bindparam("cap", type_=Integer))
+
+
+def _read(query: Due, asked: Mapping[str, Any]) -> list[_Candidate]:
+    rows = db.session.execute(query, asked).all()
     return [_Candidate(row[0], row[1], row[2] is DestinationState.PAUSED) for row in rows]
 
 
@@ -107,48 +147,52 @@ def _locked_for_trial(destinations: set[int]) -> set[int]:
 
 
 def _in_flight(destinations: set[int]) -> Counter[int]:
-    query = (
-        select(Delivery.destination_id, func.count())
-        .where(Delivery.destination_id.in_(destinations), Delivery.state == DeliveryState.SENDING)
-        .group_by(Delivery.destination_id)
-    )
-    return Counter(dict(db.session.execute(query).all()))
+    return Counter(dict(db.session.execute(IN_FLIGHT, {"ids": list(destinations)}).all()))
 
 
 def _take(ids: Sequence[UUID], worker: str) -> list[Claim]:
-    lease = timedelta(seconds=settings().lease_seconds)
-    db.session.execute(
-        update(Delivery)
-        .where(Delivery.id.in_(ids))
-        .values(
-            state=DeliveryState.SENDING,
-            fence=Delivery.fence + 1,
-            attempts=Delivery.attempts + 1,
-            tries=Delivery.tries + 1,
-            lease_until=db_now(lease),
-            changed_at=db_now(),
-        )
-        .execution_options(synchronize_session=False)
-    )
-    query = (
-        select(Delivery, Destination, db_now(), _lead.c.correlation_id)
-        .join(Delivery.destination)
-        .join(_lead, _lead.c.id == Delivery.lead_id, isouter=True)
-        .where(Delivery.id.in_(ids))
-        .options(undefer(Delivery.payload), undefer(Destination.secret))
-        .execution_options(populate_existing=True)
-    )
-    found = db.session.execute(query)
+    db.session.execute(_mark(settings().lease_seconds), {"ids": list(ids)})
+    found = db.session.execute(_marked(), {"ids": list(ids)})
     by_id = {row.id: _describe(row, destination, moment, name or "") for row, destination, moment, name in found}
     claims = [by_id[row_id] for row_id in ids]
     db.session.execute(
-        insert(Attempt).values(started_at=db_now()),
+        _attempts(),
         [
             {"delivery_id": one.delivery_id, "fence": one.fence, "number": one.number, "worker": worker[:80]}
             for one in claims
         ],
     )
     return claims
+
+
+@prepared
+def _mark(lease_seconds: float) -> Update:
+    changes = {
+        "state": DeliveryState.SENDING,
+        "fence": Delivery.fence + 1,
+        "attempts": Delivery.attempts + 1,
+        "tries": Delivery.tries + 1,
+        "lease_until": db_now(timedelta(seconds=lease_seconds)),
+        "changed_at": db_now(),
+    }
+    return update(Delivery).where(THESE).values(changes).execution_options(synchronize_session=False)
+
+
+@prepared
+def _marked() -> Select[Delivery, Destination, datetime, str]:
+    return (
+        select(Delivery, Destination, db_now(), _lead.c.correlation_id)
+        .join(Delivery.destination)
+        .join(_lead, _lead.c.id == Delivery.lead_id, isouter=True)
+        .where(THESE)
+        .options(undefer(Delivery.payload), undefer(Destination.secret))
+        .execution_options(populate_existing=True)
+    )
+
+
+@prepared
+def _attempts() -> Insert:
+    return insert(Attempt).values(started_at=db_now())
 
 
 def _describe(row: Delivery, destination: Destination, moment: datetime, correlation_id: str) -> Claim:

@@ -7,7 +7,7 @@ Three reasons hold a destination's rows back, and none of them loses one: a runn
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import case, select, update
+from sqlalchemy import bindparam, case, or_, select, update
 
 from leadapp.audit import SYSTEM, record
 from leadapp.clock import db_now
@@ -28,6 +28,12 @@ from leadapp.extensions import db
 
 RELEASED_AT_ONCE = 1_000  # SQLite takes only so many bound values
 
+_THESE = Destination.id.in_(bindparam("ids", expanding=True))
+PAUSED = select(Destination.id).where(_THESE, Destination.state == DestinationState.PAUSED)
+TROUBLED = select(Destination.id).where(
+    _THESE, or_(Destination.failures_in_a_row > 0, Destination.state == DestinationState.PAUSED)
+)
+
 Taught = Receipt | DeliveryError | None
 
 
@@ -40,8 +46,7 @@ def lock(ids: Iterable[int]) -> dict[int, Destination]:
 
 def on_trial(ids: Iterable[int]) -> set[int]:
     """Those that are paused right now: their rows in flight are trials and lose no try."""
-    query = select(Destination.id).where(Destination.id.in_(set(ids)), Destination.state == DestinationState.PAUSED)
-    return set(db.session.scalars(query))
+    return set(db.session.scalars(PAUSED, {"ids": list(set(ids))}))
 
 
 def note(taught: Sequence[tuple[int, Taught]], moment: datetime) -> None:
@@ -66,11 +71,7 @@ def _teaches(lesson: Taught) -> bool:
 
 def _troubled(ids: set[int]) -> set[int]:
     """Of these, the ones that a success would change."""
-    query = select(Destination.id).where(
-        Destination.id.in_(ids),
-        (Destination.failures_in_a_row > 0) | (Destination.state == DestinationState.PAUSED),
-    )
-    return set(db.session.scalars(query))
+    return set(db.session.scalars(TROUBLED, {"ids": list(ids)}))
 
 
 def _learn(row: Destination, lesson: Taught, moment: datetime) -> None:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Select, Uuid, bindparam, select
 
 from leadapp.audit import record
-from leadapp.clock import db_now
+from leadapp.clock import db_now, prepared
 from leadapp.columns import new_id
 from leadapp.config import settings
 from leadapp.database import release, transaction
@@ -38,6 +38,19 @@ PURPOSES = {
     Kind.WEBHOOK: Purpose.LEAD_WEBHOOK,
     Kind.CRM: Purpose.LEAD_TO_CUSTOMER,
 }
+# Made once: making a statement costs about as much as running it.
+LOCKED = (
+    select(Delivery)
+    .where(Delivery.id.in_(bindparam("ids", expanding=True)))
+    .order_by(Delivery.id)
+    .with_for_update(of=Delivery, key_share=True)
+    .execution_options(populate_existing=True)
+)
+NOT_OVER = select(Delivery.lead_id, Delivery.purpose).where(
+    # Said, since the lead's own table may not be known yet.
+    Delivery.lead_id.in_(bindparam("lead_ids", type_=Uuid, expanding=True)),
+    Delivery.state.not_in((DeliveryState.DELIVERED, DeliveryState.CANCELLED)),
+)
 KIND_OF = {purpose: kind for kind, purpose in PURPOSES.items()}
 
 
@@ -78,14 +91,15 @@ def targets(state: DeliveryState) -> frozenset[DeliveryState]:
     return TRANSITIONS[state]
 
 
+@prepared
+def _moment() -> Select[datetime]:
+    return select(db_now())
+
+
 def lock(ids: Iterable[UUID]) -> tuple[dict[UUID, Delivery], datetime]:
     """Lock rows in id order and read the database's clock; rows that are gone are left out."""
-    query = select(Delivery).where(Delivery.id.in_(sorted(ids))).order_by(Delivery.id)
-    found = db.session.scalars(
-        query.with_for_update(of=Delivery, key_share=True).execution_options(populate_existing=True)
-    )
-    rows = {row.id: row for row in found}
-    moment = db.session.scalar(select(db_now()))
+    rows = {row.id: row for row in db.session.scalars(LOCKED, {"ids": sorted(ids)})}
+    moment = db.session.scalar(_moment())
     assert moment is not None
     return rows, moment
 
@@ -152,11 +166,8 @@ def withdraw_jobs(owed: Iterable[tuple[UUID | None, Purpose]]) -> None:
     pairs = {(lead_id, purpose) for lead_id, purpose in owed if lead_id is not None and purpose in JOB_OF}
     if not pairs:
         return
-    query = select(Delivery.lead_id, Delivery.purpose).where(
-        Delivery.lead_id.in_({lead_id for lead_id, _ in pairs}),
-        Delivery.state.not_in((DeliveryState.DELIVERED, DeliveryState.CANCELLED)),
-    )
-    open_ones = {(lead_id, purpose) for lead_id, purpose in db.session.execute(query)}
+    found = db.session.execute(NOT_OVER, {"lead_ids": list({lead_id for lead_id, _ in pairs})})
+    open_ones = {(lead_id, purpose) for lead_id, purpose in found}
     release()
     jobs: dict[str, list[tuple[str, str]]] = {}
     for lead_id, purpose in pairs - open_ones:

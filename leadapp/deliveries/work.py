@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from flask import Flask, current_app
-from sqlalchemy import select
+from sqlalchemy import Uuid, bindparam, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -41,6 +41,11 @@ PATIENCE = 0.3  # seconds that a job waits for a slice; receivers that need long
 GATHER = 0.02  # seconds; a settle costs ten statements, for one row or for sixteen
 LANES = http.SENDERS  # threads for each row of a slice: room for sends that were let go
 SETTLE_PAUSES = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0)  # while the database is away
+OWED = select(Delivery.id, Delivery.kind).where(
+    Delivery.lead_id == bindparam("lead_id", type_=Uuid),
+    Delivery.purpose == bindparam("purpose"),
+    Delivery.state.in_(before(DeliveryState.SENDING)),
+)
 STOP = threading.Event()  # set by SIGTERM: nothing new is begun, what is unsent goes back
 
 
@@ -69,12 +74,7 @@ def deliver(delivery_ids: Sequence[str]) -> None:
 
 def deliver_owed(lead_id: UUID, purpose: Purpose) -> None:
     """What one lead still owes for one purpose; nothing is owed any more: ends at once. Safe to run twice."""
-    query = select(Delivery.id, Delivery.kind).where(
-        Delivery.lead_id == lead_id,
-        Delivery.purpose == purpose,
-        Delivery.state.in_(before(DeliveryState.SENDING)),
-    )
-    owed = list(db.session.execute(query))
+    owed = list(db.session.execute(OWED, {"lead_id": lead_id, "purpose": purpose}))
     release()
     if owed or rows_to_retry():
         kinds = QUEUE_KINDS[queue_of(owed[0][1])] if owed else ()

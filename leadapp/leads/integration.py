@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Uuid, bindparam, select
 from sqlalchemy.orm import load_only
 
 from leadapp.audit import record
@@ -103,32 +103,31 @@ def _integration_status(rows: Sequence[Row]) -> IntegrationStatus:
     return IntegrationStatus.SENT
 
 
+# Made once: making a statement costs about as much as running it.
+LOCKED = (
+    select(Lead)
+    .where(Lead.id.in_(bindparam("ids", expanding=True)))
+    .order_by(Lead.id)
+    .options(OWN_COLUMNS)
+    .with_for_update(of=Lead, key_share=True)
+    .execution_options(populate_existing=True)
+)
+DELIVERIES = select(Delivery.lead_id, *(getattr(Delivery, one.name) for one in fields(Row))).where(
+    Delivery.lead_id.in_(bindparam("ids", type_=Uuid, expanding=True))
+)
+
+
 def refresh(lead_ids: Sequence[UUID]) -> None:
     """Bring these leads up to date with their deliveries, inside the open transaction."""
-    locked = select(Lead).where(Lead.id.in_(sorted(lead_ids))).order_by(Lead.id).options(OWN_COLUMNS)
-    leads = list(
-        db.session.scalars(locked.with_for_update(of=Lead, key_share=True).execution_options(populate_existing=True))
-    )
+    leads = list(db.session.scalars(LOCKED, {"ids": sorted(lead_ids)}))
     rows = _rows([lead.id for lead in leads])
     for lead in leads:
         show(lead, rows.get(lead.id, []))
 
 
 def _rows(lead_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
-    query = select(
-        Delivery.lead_id,
-        Delivery.kind,
-        Delivery.purpose,
-        Delivery.state,
-        Delivery.attempts,
-        Delivery.tries,
-        Delivery.last_error,
-        Delivery.last_status_code,
-        Delivery.sent_at,
-        Delivery.changed_at,
-    ).where(Delivery.lead_id.in_(lead_ids))
     found: dict[UUID, list[Row]] = {}
-    for lead_id, *rest in db.session.execute(query):
+    for lead_id, *rest in db.session.execute(DELIVERIES, {"ids": list(lead_ids)}):
         if lead_id is not None:
             found.setdefault(lead_id, []).append(Row(*rest))
     return found
