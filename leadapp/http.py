@@ -32,7 +32,7 @@ USER_AGENT = f"Leadapp/{VERSION}"
 READ_LIMIT = 64 * 1024
 EXCERPT_LIMIT = 4 * 1024
 ADDRESSES_TRIED = 2
-SENDERS = 4  # threads for each of POOL: deliveries.work lets go of slow sends, and all may go to one host
+LANES = 4  # threads for each of POOL: deliveries.work lets go of slow sends, and all may go to one host
 IDLE_SECONDS = 30.0
 EVERY_PORT = frozenset(range(1, 65536))
 Resolver = Callable[..., network.Lookup]
@@ -163,7 +163,7 @@ class Client:
             policy=self.policy,
             resolver=self._resolve,
             pool_connections=64,
-            pool_maxsize=SENDERS * max(settings.pool, 1),
+            pool_maxsize=LANES * max(settings.pool, 1),
         )
 
     def _resolve(self, host: str, port: int, *hints: int) -> Iterable[Any]:

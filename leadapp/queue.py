@@ -155,10 +155,11 @@ def withdraw(queue: str, jobs: Sequence[tuple[str, str]]) -> int:
     """
     ids = [_job_id(job, lead_id) for job, lead_id in jobs]
     redis = _line().redis
+    ours = open_queue(queue, redis)
     try:
         with redis.pipeline(transaction=False) as pipe:
             for job_id in ids:
-                pipe.lrem(Queue.redis_queue_namespace_prefix + queue, 1, job_id)
+                ours.remove(job_id, pipeline=pipe)
             waited = [job_id for job_id, count in zip(ids, pipe.execute(), strict=True) if count]
         if waited:
             redis.delete(*(Job.key_for(job_id) for job_id in waited))

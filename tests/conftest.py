@@ -23,6 +23,7 @@ from leadapp.config import Settings
 from leadapp.deliveries import work
 from leadapp.extensions import db, limiter
 from tests import compiled_once
+from tests.sinks import HttpSink
 
 for _name in Settings.model_fields:  # the machine's own settings must not reach a test
     os.environ.pop(_name.upper(), None)
@@ -163,3 +164,10 @@ def one_day() -> Iterator[None]:
 def patient_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     """A run waits for all that it sends, so that a test finds it settled, however busy the machine is."""
     monkeypatch.setattr(work, "PATIENCE", 60.0)
+
+
+@pytest.fixture
+def sink() -> Iterator[HttpSink]:
+    """A receiver on loopback that keeps what it got and says 200."""
+    with HttpSink() as found:
+        yield found

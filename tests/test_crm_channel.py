@@ -15,7 +15,7 @@ from leadapp.extensions import db
 from tests.channels_fixtures import crm_claim, soon
 from tests.desk import Desk
 from tests.factories import add_destination, the_row
-from tests.sinks import HttpSink, RawServer, read_request
+from tests.sinks import RawServer, read_request
 from tests.test_gateway_pipeline import GOOD, a_gateway, send
 
 URL = "https://crm.example/leads"
@@ -24,12 +24,6 @@ URL = "https://crm.example/leads"
 @pytest.fixture(autouse=True)
 def _app(app):
     """Every test runs inside the app's context."""
-
-
-@pytest.fixture
-def sink():
-    with HttpSink() as sink:
-        yield sink
 
 
 def answering(sink, status, body=b"", **headers):

@@ -76,7 +76,7 @@ def test_sixteen_threads_share_one_client():
 
 
 def test_no_connection_is_thrown_away_when_all_threads_send_to_one_host(caplog):
-    count = http.SENDERS * 16
+    count = http.LANES * 16
     arrived = threading.Barrier(count)
 
     def together(_request: Any) -> tuple[int, dict[str, str], bytes]:

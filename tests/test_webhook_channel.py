@@ -14,7 +14,7 @@ from leadapp.config import settings
 from leadapp.deliveries.channels import webhook
 from leadapp.errors import DestinationError, NotSentError, PermanentError, TemporaryError
 from tests.channels_fixtures import soon, webhook_claim
-from tests.sinks import HttpSink, RawServer, read_request, time_limit
+from tests.sinks import RawServer, read_request, time_limit
 
 BODY = '{"type":"lead.received","data":{"name":"Ada Lovelace ✓ Ünïcode"}}'
 
@@ -22,12 +22,6 @@ BODY = '{"type":"lead.received","data":{"name":"Ada Lovelace ✓ Ünïcode"}}'
 @pytest.fixture(autouse=True)
 def _app(app):
     """Every test runs inside the app's context."""
-
-
-@pytest.fixture
-def sink():
-    with HttpSink() as sink:
-        yield sink
 
 
 def test_the_frozen_body_arrives_byte_for_byte(sink):

@@ -20,7 +20,6 @@ from sqlalchemy import Uuid, bindparam, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from leadapp import http
 from leadapp.config import settings
 from leadapp.database import release
 from leadapp.deliveries import outbox
@@ -32,6 +31,7 @@ from leadapp.deliveries.models import Delivery, DeliveryState, Kind, Purpose, be
 from leadapp.deliveries.settle import Result, Settled, settle
 from leadapp.errors import DeliveryError, DeliveryFailed, NotSentError, TemporaryError
 from leadapp.extensions import db
+from leadapp.http import LANES
 from leadapp.queue import Bell, note_needs_you, ring, rows_to_retry
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,6 @@ logger = logging.getLogger(__name__)
 LONGEST_RUN = 10.0  # seconds after which a job ends and lets others have a turn
 PATIENCE = 0.3  # seconds that a job waits for a slice; receivers that need longer hold up nobody else
 GATHER = 0.02  # seconds; a settle costs ten statements, for one row or for sixteen
-LANES = http.SENDERS  # threads for each row of a slice: room for sends that were let go
 SETTLE_PAUSES = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0)  # while the database is away
 OWED = select(Delivery.id, Delivery.kind).where(
     Delivery.lead_id == bindparam("lead_id", type_=Uuid),
