@@ -64,13 +64,12 @@ def record(subject: Subject, action: str, actor: str = SYSTEM, **facts: Any) -> 
 
 def event(subject: Subject, action: str, actor: str = SYSTEM, **facts: Any) -> AuditEvent:
     """The same event, for a caller that inserts it by itself."""
-    return AuditEvent(
-        subject_kind=subject.__tablename__,
-        subject_id=str(subject.id),
-        action=action,
-        actor=actor,
-        facts=facts,
-    )
+    return event_of((subject.__tablename__, subject.id), action, actor, **facts)
+
+
+def event_of(subject: tuple[str, Any], action: str, actor: str = SYSTEM, /, **facts: Any) -> AuditEvent:
+    """The same of a row that is not loaded: its table's name and its id."""
+    return AuditEvent(subject_kind=subject[0], subject_id=str(subject[1]), action=action, actor=actor, facts=facts)
 
 
 def history(*subjects: Subject) -> Sequence[AuditEvent]:

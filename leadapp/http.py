@@ -1,8 +1,9 @@
 """The only outgoing HTTP client: pooled connections, guarded addresses, a hard end, a size cap, no redirects.
 
-`ssrfguard` resolves a name once and connects to one of the addresses it checked. We drive its transport adapter
-directly, not a `Session`: a session reads proxies, netrc and CA variables from the environment, keeps cookies,
-and reads the whole body of a redirect that it was told not to follow.
+`ssrfguard` resolves a name once and connects to one of the addresses it checked. We post through the connection pools
+of its transport adapter, not through a `Session`: a session reads proxies, netrc and CA variables from the environment,
+keeps cookies, reads the whole body of a redirect that it was told not to follow, and costs as much CPU as all the rest
+of a delivery.
 """
 
 import socket
@@ -10,8 +11,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_network
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import requests
 import urllib3
@@ -20,6 +22,7 @@ from ssrfguard import DEFAULT_DENIED, AddressTable, Block, Policy, Reach, SSRFGu
 from ssrfguard import BlockedAddressError as NotAllowedError
 from ssrfguard.requests import SafeAdapter
 from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
 from urllib3.response import HTTPResponse
 
 from leadapp import network
@@ -29,11 +32,13 @@ from leadapp.network import Deadline
 
 VERSION = "0.1.0"  # equal to pyproject.toml's, held by a test
 USER_AGENT = f"Leadapp/{VERSION}"
+HEADERS = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
 READ_LIMIT = 64 * 1024
 EXCERPT_LIMIT = 4 * 1024
 ADDRESSES_TRIED = 2
 LANES = 4  # threads for each of POOL: deliveries.work lets go of slow sends, and all may go to one host
 IDLE_SECONDS = 30.0
+PLACES_KEPT = 500  # addresses whose check and pool a process keeps
 EVERY_PORT = frozenset(range(1, 65536))
 Resolver = Callable[..., network.Lookup]
 
@@ -145,8 +150,15 @@ class _Adapter(SafeAdapter):
             pool.ConnectionCls = type("WatchedConnection", (_Watched, cast(type, pool.ConnectionCls)), {})
 
 
+class _Place(NamedTuple):
+    """An address that passed the policy: the pool of its host, and what stands in the request line."""
+
+    pool: HTTPConnectionPool
+    target: str
+
+
 class Client:
-    """A pool of connections, shared by all threads of a process."""
+    """Pools of connections, shared by all threads of a process."""
 
     def __init__(self, settings: Settings, resolver: Resolver = network.lookup) -> None:
         self.connect_timeout = settings.http_connect_timeout
@@ -162,9 +174,10 @@ class Client:
         self._adapter = _Adapter(
             policy=self.policy,
             resolver=self._resolve,
-            pool_connections=64,
+            pool_connections=PLACES_KEPT,
             pool_maxsize=LANES * max(settings.pool, 1),
         )
+        self._place_of = lru_cache(maxsize=PLACES_KEPT)(self._find_place)
 
     def _resolve(self, host: str, port: int, *hints: int) -> Iterable[Any]:
         """The addresses of a name within the time to connect, which they then share between them."""
@@ -183,33 +196,46 @@ class Client:
         no answer. A kept connection that turns out dead is replaced once, so what is posted must carry its own
         id: a receiver may, rarely, see it twice.
         """
-        request = self._prepare(url, body, headers)
+        sent = {**HEADERS, **headers}
         with Deadline(deadline) as end:
             try:
-                return self._exchange(request, end)
+                return self._exchange(self._place_of(url), body, sent, end)
             except _StaleConnectionError:
-                return self._exchange(request, end, is_last=True)
+                return self._exchange(self._place_of(url), body, sent, end, is_last=True)
 
-    def _prepare(self, url: str, body: bytes, headers: Mapping[str, str]) -> requests.PreparedRequest:
+    def _find_place(self, url: str) -> _Place:
+        """What may be said of an address without the network: each new connection is checked again by its own."""
         try:
-            request = requests.Request("POST", url, {"User-Agent": USER_AGENT, **headers}, data=body).prepare()
+            request = requests.Request("POST", url).prepare()
             self.policy.check_url(url)
             self.policy.check_url(str(request.url))
+            pool = cast(HTTPConnectionPool, self._adapter.get_connection_with_tls_context(request, verify=True))
         except SSRFGuardError as error:
             raise BlockedAddressError(_why_blocked(error)) from error
-        except (requests.RequestException, ValueError) as error:
+        except (requests.RequestException, urllib3.exceptions.LocationValueError, ValueError) as error:
             raise BlockedAddressError("it is not an http or https address") from error
-        return request
+        return _Place(pool, request.path_url)
 
-    def _exchange(self, request: requests.PreparedRequest, deadline: Deadline, is_last: bool = False) -> Answer:
+    def _exchange(
+        self, place: _Place, body: bytes, headers: Mapping[str, str], deadline: Deadline, *, is_last: bool = False
+    ) -> Answer:
         call = _Call(deadline, self.connect_timeout)
         token = _running.set(call)
         try:
-            times = (call.time_to_connect(), deadline.left())
-            response = self._adapter.send(request, stream=True, timeout=times, verify=True, proxies={})
+            response = place.pool.urlopen(
+                "POST",
+                place.target,
+                body,
+                headers,
+                retries=False,
+                redirect=False,
+                timeout=urllib3.Timeout(connect=call.time_to_connect(), read=deadline.left()),
+                preload_content=False,
+                decode_content=False,
+            )
         except SSRFGuardError as error:
             raise BlockedAddressError(_why_blocked(error)) from error
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             if not is_last and _is_stale(call, error):
                 raise _StaleConnectionError from error
             said = "did not answer in time" if deadline.has_passed else network.words(error)
@@ -217,8 +243,8 @@ class Client:
         finally:
             _running.reset(token)
         try:
-            body = _body(response)
-            return Answer(response.status_code, response.headers, _excerpt(body), body)
+            text = _body(response)
+            return Answer(response.status, response.headers, _excerpt(text), text)
         finally:
             response.close()
 
@@ -250,11 +276,11 @@ def _excerpt(body: str) -> str:
     return body.encode()[:EXCERPT_LIMIT].decode("utf-8", "ignore")
 
 
-def _body(response: requests.Response) -> str:
+def _body(response: urllib3.BaseHTTPResponse) -> str:
     """The start of the body as text without NUL. The status decides, so a body that breaks off is no failure."""
     kept = bytearray()
     try:
-        while len(kept) < READ_LIMIT and (part := response.raw.read1(READ_LIMIT - len(kept), decode_content=False)):
+        while len(kept) < READ_LIMIT and (part := response.read1(READ_LIMIT - len(kept), decode_content=False)):
             kept += part
     except (urllib3.exceptions.HTTPError, OSError, ValueError):
         response.close()

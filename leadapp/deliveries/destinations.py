@@ -7,7 +7,7 @@ Three reasons hold a destination's rows back, and none of them loses one: a runn
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import bindparam, case, or_, select, update
+from sqlalchemy import case, select, update
 
 from leadapp.audit import SYSTEM, record
 from leadapp.clock import db_now
@@ -28,12 +28,6 @@ from leadapp.extensions import db
 
 RELEASED_AT_ONCE = 1_000  # SQLite takes only so many bound values
 
-_THESE = Destination.id.in_(bindparam("ids", expanding=True))
-PAUSED = select(Destination.id).where(_THESE, Destination.state == DestinationState.PAUSED)
-TROUBLED = select(Destination.id).where(
-    _THESE, or_(Destination.failures_in_a_row > 0, Destination.state == DestinationState.PAUSED)
-)
-
 Taught = Receipt | DeliveryError | None
 
 
@@ -44,20 +38,12 @@ def lock(ids: Iterable[int]) -> dict[int, Destination]:
     return {row.id: row for row in found}
 
 
-def on_trial(ids: Iterable[int]) -> set[int]:
-    """Those that are paused right now: their rows in flight are trials and lose no try."""
-    return set(db.session.scalars(PAUSED, {"ids": list(set(ids))}))
-
-
 def note(taught: Sequence[tuple[int, Taught]], moment: datetime) -> None:
     """Learn from what deliveries ended with; rows are only written when something changes."""
     lessons = [(destination_id, lesson) for destination_id, lesson in taught if _teaches(lesson)]
     if not lessons:
         return
-    ids = {destination_id for destination_id, _ in lessons}
-    if all(isinstance(lesson, Receipt) for _, lesson in lessons):
-        ids = _troubled(ids)
-    rows = lock(ids) if ids else {}
+    rows = lock({destination_id for destination_id, _ in lessons})
     for destination_id, lesson in lessons:
         if destination_id in rows:
             _learn(rows[destination_id], lesson, moment)
@@ -67,11 +53,6 @@ def _teaches(lesson: Taught) -> bool:
     return isinstance(lesson, Receipt | DestinationError) or (
         isinstance(lesson, TemporaryError) and not isinstance(lesson, NotSentError)
     )
-
-
-def _troubled(ids: set[int]) -> set[int]:
-    """Of these, the ones that a success would change."""
-    return set(db.session.scalars(TROUBLED, {"ids": list(ids)}))
 
 
 def _learn(row: Destination, lesson: Taught, moment: datetime) -> None:

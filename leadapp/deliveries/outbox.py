@@ -96,21 +96,31 @@ def _moment() -> Select[datetime]:
     return select(db_now())
 
 
+def moment() -> datetime:
+    """The database's clock, inside the open transaction."""
+    found = db.session.scalar(_moment())
+    assert found is not None
+    return found
+
+
 def lock(ids: Iterable[UUID]) -> tuple[dict[UUID, Delivery], datetime]:
     """Lock rows in id order and read the database's clock; rows that are gone are left out."""
     rows = {row.id: row for row in db.session.scalars(LOCKED, {"ids": sorted(ids)})}
-    moment = db.session.scalar(_moment())
-    assert moment is not None
-    return rows, moment
+    return rows, moment()
 
 
 def changed(rows: Iterable[Delivery]) -> None:
     """Flush, then let everybody in ON_CHANGE follow, still in this transaction."""
-    lead_ids = sorted({row.lead_id for row in rows if row.lead_id is not None})
+    follow(row.lead_id for row in rows)
+
+
+def follow(lead_ids: Iterable[UUID | None]) -> None:
+    """The same for the leads of rows that were changed in SQL."""
+    known = sorted({lead_id for lead_id in lead_ids if lead_id is not None})
     db.session.flush()
-    if lead_ids:
-        for follow in ON_CHANGE:
-            follow(lead_ids)
+    if known:
+        for tell in ON_CHANGE:
+            tell(known)
 
 
 def ring_failed(ids: Sequence[UUID], reason: str) -> None:

@@ -4,15 +4,18 @@
 reads their deliveries afterwards, so that under READ COMMITTED an older state is never written over a newer one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Uuid, bindparam, select
-from sqlalchemy.orm import load_only
+from sqlalchemy import Update, Uuid, bindparam, select, update
+from sqlalchemy.orm.util import identity_key
 
-from leadapp.audit import record
+from leadapp.audit import AuditEvent, event_of
+from leadapp.database import insert_all
 from leadapp.deliveries.models import Delivery, DeliveryState, Kind, Purpose
 from leadapp.extensions import db
 from leadapp.leads.models import IntegrationStatus, Lead, LeadStatus
@@ -23,10 +26,13 @@ NEEDS_A_PERSON = frozenset({_S.PERMANENTLY_FAILED, _S.UNKNOWN})
 UNDERWAY = frozenset({_S.PENDING, _S.HELD, _S.SENDING})
 # Statuses that deliveries do not decide: the rules have not run, or said no.
 FIXED = frozenset({LeadStatus.RECEIVED, LeadStatus.REJECTED})
+Shown = Mapping[Any, Any]  # what a lead shows, by the names of SHOWN
+Changes = tuple[tuple[str, Any], ...]
 # What refresh reads and writes of a lead; the rest of it is large.
-OWN_COLUMNS = load_only(
-    Lead.status,
-    *(getattr(Lead, column.key) for column in Lead.__table__.columns if column.key.startswith(tuple(map(str, Kind)))),
+SHOWN = tuple(
+    column.name
+    for column in Lead.__table__.columns
+    if column.name.startswith(("status", *(f"{kind}_" for kind in Kind)))
 )
 
 
@@ -105,12 +111,10 @@ def _integration_status(rows: Sequence[Row]) -> IntegrationStatus:
 
 # Made once: making a statement costs about as much as running it.
 LOCKED = (
-    select(Lead)
+    select(Lead.id, *(Lead.__table__.c[name] for name in SHOWN))
     .where(Lead.id.in_(bindparam("ids", expanding=True)))
     .order_by(Lead.id)
-    .options(OWN_COLUMNS)
     .with_for_update(of=Lead, key_share=True)
-    .execution_options(populate_existing=True)
 )
 DELIVERIES = select(Delivery.lead_id, *(getattr(Delivery, one.name) for one in fields(Row))).where(
     Delivery.lead_id.in_(bindparam("ids", type_=Uuid, expanding=True))
@@ -119,45 +123,67 @@ DELIVERIES = select(Delivery.lead_id, *(getattr(Delivery, one.name) for one in f
 
 def refresh(lead_ids: Sequence[UUID]) -> None:
     """Bring these leads up to date with their deliveries, inside the open transaction."""
-    leads = list(db.session.scalars(LOCKED, {"ids": sorted(lead_ids)}))
-    rows = _rows([lead.id for lead in leads])
-    for lead in leads:
-        show(lead, rows.get(lead.id, []))
+    db.session.flush()
+    ids, connection = sorted(lead_ids), db.session.connection()
+    shown: dict[UUID, Shown] = {row.id: row._mapping for row in connection.execute(LOCKED, {"ids": ids})}
+    rows = _rows(list(shown))
+    alike: dict[Changes, list[UUID]] = {}
+    for lead_id, was in shown.items():
+        now = _shown(was["status"], rows.get(lead_id, []))
+        if changes := tuple((name, value) for name, value in now.items() if was[name] != value):
+            alike.setdefault(changes, []).append(lead_id)
+    for changes, ids in alike.items():
+        values = {f"new_{name}": value for name, value in changes}
+        connection.execute(_update(tuple(name for name, _ in changes)), {"ids": ids, **values})
+    _forget(shown)
+    insert_all(list(_status_events(shown, alike)))
+
+
+@lru_cache(maxsize=200)
+def _update(names: tuple[str, ...]) -> Update:
+    values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
+    return update(Lead).where(Lead.id.in_(bindparam("ids", expanding=True))).values(values)
+
+
+def _forget(lead_ids: Iterable[UUID]) -> None:
+    """What the session has of these leads was read before the change."""
+    for lead_id in lead_ids:
+        if lead := db.session.identity_map.get(identity_key(Lead, lead_id)):
+            db.session.expire(lead, SHOWN)
+
+
+def _status_events(shown: Mapping[UUID, Shown], alike: Mapping[Changes, Sequence[UUID]]) -> Iterator[AuditEvent]:
+    """A change of status is an audit row."""
+    for changes, ids in alike.items():
+        if status := dict(changes).get("status"):
+            for lead_id in ids:
+                was = str(shown[lead_id]["status"])
+                yield event_of((Lead.__tablename__, lead_id), "status", was=was, now=str(status))
 
 
 def _rows(lead_ids: Sequence[UUID]) -> dict[UUID, list[Row]]:
     found: dict[UUID, list[Row]] = {}
-    for lead_id, *rest in db.session.execute(DELIVERIES, {"ids": list(lead_ids)}):
-        if lead_id is not None:
-            found.setdefault(lead_id, []).append(Row(*rest))
+    for lead_id, *rest in db.session.connection().execute(DELIVERIES, {"ids": lead_ids}):
+        found.setdefault(lead_id, []).append(Row(*rest))
     return found
-
-
-def show(lead: Lead, rows: Sequence[Row]) -> None:
-    """Write status and columns on a lead; a change of status is an audit row."""
-    if lead.status not in FIXED:
-        status = lead_status(rows)
-        if lead.status is not status:
-            record(lead, "status", was=str(lead.status), now=str(status))
-            lead.status = status
-    _show_columns(lead, rows)
 
 
 def show_new(lead: Lead, rows: Iterable[Delivery]) -> None:
     """The same for a lead that is being saved with its first rows: intake writes its one audit row."""
-    planned = [Row.of(row) for row in rows]
-    if lead.status not in FIXED:
-        lead.status = lead_status(planned)
-    _show_columns(lead, planned)
+    for name, value in _shown(lead.status, [Row.of(row) for row in rows]).items():
+        setattr(lead, name, value)
 
 
-def _show_columns(lead: Lead, rows: Iterable[Row]) -> None:
+def _shown(status: LeadStatus, rows: Sequence[Row]) -> dict[str, Any]:
+    """What SHOWN holds for these rows of a lead whose status was this one."""
+    found: dict[str, Any] = {"status": status if status in FIXED else lead_status(rows)}
     own = [row for row in rows if row.purpose in OWN_PURPOSES]
     for kind in Kind:
-        found = columns(row for row in own if row.kind is kind)
-        setattr(lead, f"{kind}_status", found.status)
-        setattr(lead, f"{kind}_sent_at", found.sent_at)
-        setattr(lead, f"{kind}_last_error", found.last_error)
-        setattr(lead, f"{kind}_attempts", found.attempts)
+        shown = columns([row for row in own if row.kind is kind])
+        found[f"{kind}_status"] = shown.status
+        found[f"{kind}_sent_at"] = shown.sent_at
+        found[f"{kind}_last_error"] = shown.last_error
+        found[f"{kind}_attempts"] = shown.attempts
         if kind is not Kind.EMAIL:
-            setattr(lead, f"{kind}_last_status_code", found.last_status_code)
+            found[f"{kind}_last_status_code"] = shown.last_status_code
+    return found
