@@ -37,6 +37,7 @@ def create_app(config: Settings | None = None) -> Flask:
     migrate.init_app(app, db, directory=str(ROOT / "migrations"), render_as_batch=True, compare_type=True)
     with app.app_context():
         database.watch(db.engine)
+    app.teardown_request(database.end_reading)
     mail.init_app(app)
     csrf.init_app(app)
     queue.init_app(app)

@@ -39,7 +39,9 @@ def engine_options(settings: Settings) -> dict[str, Any]:
     return {
         "hide_parameters": True,  # an error must not carry a lead into a log
         "pool_recycle": 300,
-        "connect_args": {"connect_timeout": 5, "options": "-c timezone=UTC -c lock_timeout=15000"},
+        "pool_use_lifo": True,  # the connection that was used last knows the statements
+        # No JIT: it takes longer to compile one of our short statements than to run it.
+        "connect_args": {"connect_timeout": 5, "options": "-c timezone=UTC -c lock_timeout=15000 -c jit=off"},
     }
 
 
@@ -115,8 +117,20 @@ def transaction() -> Iterator[None]:
 
 
 def release() -> None:
-    """Give the connection back to the pool; objects that were loaded stay readable."""
-    db.session.close()
+    """Give the connection back to the pool; objects that were loaded stay readable.
+
+    What was only read ends with COMMIT: psycopg forgets all its prepared statements at a ROLLBACK.
+    """
+    session = db.session()
+    if session.in_transaction() and not (session.new or session.dirty or session.deleted):
+        session.commit()
+    session.close()
+
+
+def end_reading(error: BaseException | None = None) -> None:
+    """After a request that only reads (app.teardown_request)."""
+    if error is None and _only_reads() and db.session.registry.has():
+        release()
 
 
 def is_postgresql() -> bool:

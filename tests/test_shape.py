@@ -34,7 +34,7 @@ TOP_LEVEL = (
 
 # From the bottom up; a file imports from its own line and from those before it.
 LAYERS = (
-    "errors clock config extensions",
+    "errors clock config extensions sql",
     "signing audit columns database headers limits breaker",
     "queue http network slowclients",
     "messages rules",

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import (
@@ -12,7 +12,8 @@ from sqlalchemy import (
     Insert,
     Integer,
     Select,
-    Update,
+    String,
+    Table,
     Uuid,
     bindparam,
     column,
@@ -23,6 +24,7 @@ from sqlalchemy import (
     table,
     update,
 )
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from leadapp.clock import db_now, prepared
 from leadapp.config import settings
@@ -31,14 +33,15 @@ from leadapp.deliveries.claims import Claim
 from leadapp.deliveries.due import claimable
 from leadapp.deliveries.models import Attempt, Delivery, DeliveryState, Destination, DestinationState, Kind
 from leadapp.extensions import db
+from leadapp.sql import among, is_word
 
 Due = Select[UUID, int, DestinationState]
-THESE = Delivery.id.in_(bindparam("ids", expanding=True))
+THESE = among(Delivery.id, "ids")
 IN_FLIGHT = (
     select(Delivery.destination_id, func.count())
     .where(
-        Delivery.destination_id.in_(bindparam("ids", expanding=True)),
-        Delivery.state == DeliveryState.SENDING,
+        among(Delivery.destination_id, "ids"),
+        is_word(Delivery.state, DeliveryState.SENDING),
     )
     .group_by(Delivery.destination_id)
 )
@@ -46,9 +49,7 @@ CLAIMED = (
     *("id", "lead_id", "destination_id", "kind", "purpose", "recipient", "payload"),
     *("fence", "attempts", "tries", "created_at"),
 )
-DESTINATIONS = select(Destination.id, Destination.settings, Destination.secret).where(
-    Destination.id.in_(bindparam("ids", expanding=True))
-)
+DESTINATIONS = select(Destination.id, Destination.settings, Destination.secret).where(among(Destination.id, "ids"))
 # Of the lead only what log lines need: by its name, since deliveries/ never looks up into leads/.
 _lead = table("lead", column("id", Uuid()), column("correlation_id"))
 
@@ -114,15 +115,13 @@ def _asked_for() -> Due:
 
 @prepared
 def _others(*, is_any_destination: bool) -> Due:
-    query = _due().where(
-        Delivery.kind.in_(bindparam("kinds", expanding=True)), not_(THESE), Delivery.destination_id.not_in(_full())
-    )
+    query = _due().where(among(Delivery.kind, "kinds"), not_(THESE), Delivery.destination_id.not_in(_full()))
     return query if is_any_destination else query.where(Destination.failures_in_a_row == 0)
 
 
 def _full() -> Select[int]:
     """Destinations with as many rows in flight as they may have: the rest of theirs would only crowd out others."""
-    query = select(Delivery.destination_id).where(Delivery.state == DeliveryState.SENDING)
+    query = select(Delivery.destination_id).where(is_word(Delivery.state, DeliveryState.SENDING))
     return query.group_by(Delivery.destination_id).having(func.count() >= bindparam("cap", type_=Integer))
 
 
@@ -159,21 +158,17 @@ def _in_flight(destinations: set[int]) -> Counter[int]:
 
 def _take(ids: Sequence[UUID], worker: str) -> list[Claim]:
     connection = db.session.connection()
-    connection.execute(_mark(settings().lease_seconds), {"ids": ids})
-    rows = {row.id: row for row in connection.execute(_marked(), {"ids": ids})}
+    rows = {row.id: row for row in connection.execute(_mark(settings().lease_seconds), {"ids": ids})}
     there = {row.destination_id for row in rows.values()}
     destinations = {row.id: row for row in connection.execute(DESTINATIONS, {"ids": list(there)})}
-    claims = [_describe(rows[row_id], destinations[rows[row_id].destination_id]) for row_id in ids]
-    attempts = [
-        {"delivery_id": one.delivery_id, "fence": one.fence, "number": one.number, "worker": worker[:80]}
-        for one in claims
-    ]
-    connection.execute(_attempts(), attempts)
-    return claims
+    connection.execute(_attempts(), {"ids": ids, "worker": worker[:80]})
+    return [_describe(rows[row_id], destinations[rows[row_id].destination_id]) for row_id in ids]
 
 
 @prepared
-def _mark(lease_seconds: float) -> Update:
+def _mark(lease_seconds: float) -> ReturningUpdate[Any]:
+    """Take the rows, and read what a Claim holds. Plain rows: nobody changes them here, and objects cost three times
+    as much."""
     changes = {
         "state": DeliveryState.SENDING,
         "fence": Delivery.fence + 1,
@@ -182,20 +177,17 @@ def _mark(lease_seconds: float) -> Update:
         "lease_until": db_now(timedelta(seconds=lease_seconds)),
         "changed_at": db_now(),
     }
-    return update(Delivery).where(THESE).values(changes).execution_options(synchronize_session=False)
-
-
-@prepared
-def _marked() -> Select[Any]:
-    """What a Claim holds of its row. Plain rows: nobody changes them here, and objects cost three times as much."""
-    of_row: list[ColumnElement[Any]] = [Delivery.__table__.c[name] for name in CLAIMED]
-    lead = (_lead, _lead.c.id == Delivery.lead_id)
-    return select(*of_row, db_now().label("claimed_at"), _lead.c.correlation_id).join(*lead, isouter=True).where(THESE)
+    correlation_id = select(_lead.c.correlation_id).where(_lead.c.id == Delivery.lead_id).scalar_subquery()
+    columns: list[ColumnElement[Any]] = [Delivery.__table__.c[name] for name in CLAIMED]
+    more = (db_now().label("claimed_at"), correlation_id.label("correlation_id"))
+    return update(cast(Table, Delivery.__table__)).where(THESE).values(changes).returning(*columns, *more)
 
 
 @prepared
 def _attempts() -> Insert:
-    return insert(Attempt).values(started_at=db_now())
+    written = ("delivery_id", "fence", "number", "worker", "started_at")
+    rows = select(Delivery.id, Delivery.fence, Delivery.attempts, bindparam("worker", type_=String), db_now())
+    return insert(Attempt).from_select(written, rows.where(THESE))
 
 
 def _describe(row: Any, destination: Any) -> Claim:

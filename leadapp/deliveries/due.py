@@ -6,6 +6,7 @@ from sqlalchemy.orm import aliased
 from leadapp.clock import db_now
 from leadapp.deliveries.models import Delivery, DeliveryState, Destination, DestinationState, Kind, Purpose, before
 from leadapp.queue import INTEGRATIONS, NOTIFICATIONS
+from leadapp.sql import is_word
 
 # Which queue carries what; a flood of one never holds up the other.
 QUEUE_KINDS: dict[str, tuple[Kind, ...]] = {
@@ -20,6 +21,9 @@ JOB_OF = {
 }
 
 
+_S = DeliveryState
+
+
 def queue_of(kind: Kind) -> str:
     return next(queue for queue, kinds in QUEUE_KINDS.items() if kind in kinds)
 
@@ -27,7 +31,7 @@ def queue_of(kind: Kind) -> str:
 def is_open() -> ColumnElement[bool]:
     """The destination takes deliveries: active, and no Retry-After still running."""
     return and_(
-        Destination.state == DestinationState.ACTIVE,
+        is_word(Destination.state, DestinationState.ACTIVE),
         or_(Destination.paused_until.is_(None), Destination.paused_until <= db_now()),
     )
 
@@ -35,14 +39,14 @@ def is_open() -> ColumnElement[bool]:
 def is_trial() -> ColumnElement[bool]:
     """The destination is paused, its pause has run out, and no row is out to try it."""
     other = aliased(Delivery)
-    on_trial = exists().where(other.destination_id == Destination.id, other.state == DeliveryState.SENDING)
-    return and_(Destination.state == DestinationState.PAUSED, Destination.paused_until <= db_now(), ~on_trial)
+    on_trial = exists().where(other.destination_id == Destination.id, is_word(other.state, _S.SENDING))
+    return and_(is_word(Destination.state, DestinationState.PAUSED), Destination.paused_until <= db_now(), ~on_trial)
 
 
 def claimable() -> ColumnElement[bool]:
     """For queries that join Delivery and Destination."""
     return and_(
-        Delivery.state.in_(before(DeliveryState.SENDING)),
+        is_word(Delivery.state, *before(_S.SENDING)),
         Delivery.next_attempt_at <= db_now(),
         or_(is_open(), is_trial()),
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, Uuid, bindparam, select
+from sqlalchemy import Select, Uuid, select
 
 from leadapp.audit import record
 from leadapp.clock import db_now, prepared
@@ -29,6 +29,7 @@ from leadapp.deliveries.models import (
 from leadapp.errors import TransitionError
 from leadapp.extensions import db
 from leadapp.queue import Bell, ring, withdraw
+from leadapp.sql import among, not_word
 
 # Called with the lead ids of changed rows, inside the transaction that changes them; app.py fills it, in sight.
 ON_CHANGE: list[Callable[[Sequence[UUID]], None]] = []
@@ -41,15 +42,14 @@ PURPOSES = {
 # Made once: making a statement costs about as much as running it.
 LOCKED = (
     select(Delivery)
-    .where(Delivery.id.in_(bindparam("ids", expanding=True)))
+    .where(among(Delivery.id, "ids"))
     .order_by(Delivery.id)
     .with_for_update(of=Delivery, key_share=True)
     .execution_options(populate_existing=True)
 )
 NOT_OVER = select(Delivery.lead_id, Delivery.purpose).where(
-    # Said, since the lead's own table may not be known yet.
-    Delivery.lead_id.in_(bindparam("lead_ids", type_=Uuid, expanding=True)),
-    Delivery.state.not_in((DeliveryState.DELIVERED, DeliveryState.CANCELLED)),
+    among(Delivery.lead_id, "lead_ids", Uuid()),
+    not_word(Delivery.state, (DeliveryState.DELIVERED, DeliveryState.CANCELLED)),
 )
 KIND_OF = {purpose: kind for kind, purpose in PURPOSES.items()}
 
@@ -176,7 +176,7 @@ def withdraw_jobs(owed: Iterable[tuple[UUID | None, Purpose]]) -> None:
     pairs = {(lead_id, purpose) for lead_id, purpose in owed if lead_id is not None and purpose in JOB_OF}
     if not pairs:
         return
-    found = db.session.execute(NOT_OVER, {"lead_ids": list({lead_id for lead_id, _ in pairs})})
+    found = db.session.connection().execute(NOT_OVER, {"lead_ids": list({lead_id for lead_id, _ in pairs})})
     open_ones = {(lead_id, purpose) for lead_id, purpose in found}
     release()
     jobs: dict[str, list[tuple[str, str]]] = {}

@@ -40,6 +40,7 @@ from leadapp.errors import (
     TemporaryError,
 )
 from leadapp.extensions import db
+from leadapp.sql import among
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +48,7 @@ ERROR_LENGTH = 1_000
 ANSWER_LENGTH = 4_096
 # Sent once more by themselves when nobody knows whether they arrived; mail to a customer waits for a person.
 SENT_ONCE_MORE = frozenset({Purpose.LEAD_NOTIFICATION})
-THESE = Delivery.id.in_(bindparam("ids", expanding=True))
+THESE = among(Delivery.id, "ids")
 DELIVER = (
     update(Delivery)
     .where(THESE)

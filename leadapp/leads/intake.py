@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Boolean, Select, bindparam, case, exists, false, select
+from sqlalchemy import Select, and_, bindparam, exists, false, not_, or_, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from leadapp.audit import AuditEvent, event
@@ -35,6 +35,7 @@ from leadapp.leads.reading import Posted, came_in, read
 from leadapp.leads.senders.shape import BESIDE
 from leadapp.leads.suspicion import MADE
 from leadapp.queue import Bell, ring
+from leadapp.sql import is_word, not_word
 
 logger = logging.getLogger(__name__)
 
@@ -118,23 +119,23 @@ class _First(NamedTuple):
 
 
 def _first_of(lead: Lead) -> _First:
-    query = _first_query(settings().duplicate_window_hours)
-    given = {
-        "form_id": lead.form_id,
-        "content_hash": lead.content_hash,
-        "person_hash": lead.person_hash,
-        "may_tell": lead.customer_body is not None,
-        "is_rejected": lead.status is LeadStatus.REJECTED,
-    }
+    query = _first_query(
+        settings().duplicate_window_hours,
+        may_tell=lead.customer_body is not None,
+        is_rejected=lead.status is LeadStatus.REJECTED,
+    )
+    given = {"form_id": lead.form_id, "content_hash": lead.content_hash, "person_hash": lead.person_hash}
     return _First(*db.session.connection().execute(query, given).one())
 
 
 @prepared
-def _first_query(hours: float) -> Select[UUID | None, UUID | None, bool, datetime]:
+def _first_query(
+    hours: float, *, may_tell: bool, is_rejected: bool
+) -> Select[UUID | None, UUID | None, bool, datetime]:
     # What never went anywhere (spam, nobody to tell, called off) spares no later post its own deliveries; nor does
     # one that was rejected, when today's rules let it pass.
-    owes_something = exists().where(Delivery.lead_id == Lead.id, Delivery.state != DeliveryState.CANCELLED)
-    is_rejected = Lead.status == LeadStatus.REJECTED
+    owes_something = exists().where(Delivery.lead_id == Lead.id, not_word(Delivery.state, (DeliveryState.CANCELLED,)))
+    was_rejected = is_word(Lead.status, LeadStatus.REJECTED)
     first = (
         select(Lead.id)
         .where(
@@ -143,14 +144,14 @@ def _first_query(hours: float) -> Select[UUID | None, UUID | None, bool, datetim
             Lead.received_at > db_now(-timedelta(hours=hours)),
             Lead.duplicate_of_id.is_(None),
             Lead.is_spam.is_(False),
-            case((is_rejected, bindparam("is_rejected", type_=Boolean)), else_=owes_something),
+            or_(was_rejected, owes_something) if is_rejected else and_(not_(was_rejected), owes_something),
         )
         .order_by(Lead.received_at)
         .limit(1)
     )
     person = duplicates.Person(bindparam("form_id"), bindparam("person_hash"))
     # Looked for only where it matters: it goes through all leads of a person.
-    was_told = case((bindparam("may_tell", type_=Boolean), duplicates.was_told(person)), else_=false())
+    was_told = duplicates.was_told(person) if may_tell else false()
     return select(first.scalar_subquery(), duplicates.first_of(person), was_told, db_now())
 
 

@@ -19,6 +19,7 @@ from leadapp.database import insert_all
 from leadapp.deliveries.models import Delivery, DeliveryState, Kind, Purpose
 from leadapp.extensions import db
 from leadapp.leads.models import IntegrationStatus, Lead, LeadStatus
+from leadapp.sql import among
 
 _S = DeliveryState
 OWN_PURPOSES = frozenset({Purpose.LEAD_NOTIFICATION, Purpose.LEAD_WEBHOOK, Purpose.LEAD_TO_CUSTOMER})
@@ -112,12 +113,12 @@ def _integration_status(rows: Sequence[Row]) -> IntegrationStatus:
 # Made once: making a statement costs about as much as running it.
 LOCKED = (
     select(Lead.id, *(Lead.__table__.c[name] for name in SHOWN))
-    .where(Lead.id.in_(bindparam("ids", expanding=True)))
+    .where(among(Lead.id, "ids"))
     .order_by(Lead.id)
     .with_for_update(of=Lead, key_share=True)
 )
 DELIVERIES = select(Delivery.lead_id, *(getattr(Delivery, one.name) for one in fields(Row))).where(
-    Delivery.lead_id.in_(bindparam("ids", type_=Uuid, expanding=True))
+    among(Delivery.lead_id, "ids", Uuid())
 )
 
 
@@ -142,7 +143,7 @@ def refresh(lead_ids: Sequence[UUID]) -> None:
 @lru_cache(maxsize=200)
 def _update(names: tuple[str, ...]) -> Update:
     values: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
-    return update(Lead).where(Lead.id.in_(bindparam("ids", expanding=True))).values(values)
+    return update(Lead).where(among(Lead.id, "ids")).values(values)
 
 
 def _forget(lead_ids: Iterable[UUID]) -> None:
