@@ -12,7 +12,7 @@ from leadapp.deliveries import claims, outbox, replay
 from leadapp.deliveries import models as _deliveries  # noqa: F401
 from leadapp.extensions import csrf, db, mail, migrate
 from leadapp.files import models as _files  # noqa: F401
-from leadapp.leads import form_routes, intake, integration, public_routes, replaying, webhook_routes
+from leadapp.leads import catalog, form_routes, intake, integration, public_routes, replaying, webhook_routes
 from leadapp.leads import models as _leads  # noqa: F401
 from leadapp.messages.providers import smtp
 from leadapp.ops import health, logs, metrics, openapi, sentry, stats
@@ -37,7 +37,8 @@ def create_app(config: Settings | None = None) -> Flask:
     migrate.init_app(app, db, directory=str(ROOT / "migrations"), render_as_batch=True, compare_type=True)
     with app.app_context():
         database.watch(db.engine)
-    app.teardown_request(database.end_reading)
+    app.teardown_request(database.end_request)
+    catalog.init_app(app)
     mail.init_app(app)
     csrf.init_app(app)
     queue.init_app(app)

@@ -117,20 +117,22 @@ def transaction() -> Iterator[None]:
 
 
 def release() -> None:
-    """Give the connection back to the pool; objects that were loaded stay readable.
+    """Give the connection back to the pool; objects that were loaded stay readable."""
+    _end_reading()
+    db.session.close()
 
-    What was only read ends with COMMIT: psycopg forgets all its prepared statements at a ROLLBACK.
-    """
+
+def _end_reading() -> None:
+    """What was only read ends with COMMIT: psycopg forgets all its prepared statements at a ROLLBACK."""
     session = db.session()
     if session.in_transaction() and not (session.new or session.dirty or session.deleted):
         session.commit()
-    session.close()
 
 
-def end_reading(error: BaseException | None = None) -> None:
-    """After a request that only reads (app.teardown_request)."""
+def end_request(error: BaseException | None = None) -> None:
+    """For app.teardown_request: a request that was only to read, and did no more than that."""
     if error is None and _only_reads() and db.session.registry.has():
-        release()
+        _end_reading()
 
 
 def is_postgresql() -> bool:

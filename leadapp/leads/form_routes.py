@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Response, g, request
-from sqlalchemy import bindparam, select
 
 from leadapp.accounts.guard import PUBLIC
 from leadapp.config import settings
 from leadapp.errors import PayloadError
 from leadapp.extensions import csrf, db, limiter
 from leadapp.files.uploads import read_uploads
-from leadapp.leads import answering, cors, intake, strict
+from leadapp.leads import answering, catalog, cors, intake, strict
 from leadapp.leads.bodies import body_size, is_cut_off, is_small, read_body
 from leadapp.leads.charsets import clean
 from leadapp.leads.fields import as_text
@@ -24,7 +23,6 @@ from leadapp.leads.reading import Posted
 KEPT_HEADERS = ("User-Agent", "Referer", "Origin", "Accept-Language", "Content-Length", "X-Request-ID")
 # Fields that hold the form's key where the address does not (Web3Forms, StaticForms, Netlify); case does not matter.
 KEY_FIELDS = ("access_key", "accesskey", "apikey", "api_key", "form-name")
-BY_KEY = select(Form).where(Form.key == bindparam("key"))
 
 forms = Blueprint("forms", __name__)
 forms.access = PUBLIC  # type: ignore[attr-defined]
@@ -88,8 +86,8 @@ def named_key(payload: Mapping[str, Any]) -> str:
 
 
 def _form(key: str) -> Form | None:
-    found: Form | None = db.session.scalar(BY_KEY, {"key": clean(key)}) if key else None
-    return found
+    known = catalog.form_of(clean(key)) if key else None
+    return known.form if known else None
 
 
 def _posted(parsed: Parsed) -> Posted:

@@ -5,15 +5,12 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from sqlalchemy import bindparam, or_, select
-
 from leadapp.deliveries import outbox
 from leadapp.deliveries.frozen import FrozenBody
-from leadapp.deliveries.models import Delivery, Destination, DestinationState, HeldReason, Kind
-from leadapp.extensions import db
+from leadapp.deliveries.models import Delivery, HeldReason, Kind
 from leadapp.files.models import Document
-from leadapp.leads import copies
-from leadapp.leads.models import Form, Lead, LeadStatus
+from leadapp.leads import catalog, copies
+from leadapp.leads.models import Lead, LeadStatus
 from leadapp.leads.notification import email_payload
 from leadapp.leads.webhook_payload import webhook_body
 from leadapp.leads.wishes import wishes_of
@@ -22,17 +19,6 @@ logger = logging.getLogger(__name__)
 
 Freeze = Callable[[Lead, Sequence[Document]], str]
 BODIES: dict[Kind, Freeze] = {Kind.EMAIL: email_payload, Kind.WEBHOOK: webhook_body}  # crm: what the mapping made
-
-# Made once: making a statement costs as much as running it. Only what a plan needs of a destination, and past the
-# session, which would spend more on tracking them than the database on finding them.
-IN_USE = (
-    select(Destination.id, Destination.kind, Destination.settings, Destination.managed_by)
-    .where(
-        or_(Destination.form_id == bindparam("form_id"), Destination.form_id.is_(None)),
-        Destination.state != DestinationState.DISABLED,
-    )
-    .order_by(Destination.id)
-)
 
 
 def plan_all(lead: Lead, documents: Sequence[Document], moment: datetime | None = None) -> list[Delivery]:
@@ -43,7 +29,7 @@ def plan_all(lead: Lead, documents: Sequence[Document], moment: datetime | None 
     """
     if lead.status is LeadStatus.REJECTED and not lead.form.tells_rejected:
         return []
-    found = [one for one in _destinations(lead.form) if one.kind in BODIES or may_reach_customer(lead)]
+    found = [one for one in catalog.destinations_of(lead.form) if one.kind in BODIES or may_reach_customer(lead)]
     destinations = copies.choose(lead, wishes_of(lead).copies, found)
     bodies = {kind: _frozen(kind, lead, documents) for kind in {one.kind for one in destinations}}
     start = (moment or lead.received_at, held_reason(lead))
@@ -56,7 +42,9 @@ def plan_customer(lead: Lead, moment: datetime) -> list[Delivery]:
         return []
     body = _frozen(Kind.CRM, lead, ())
     start = (moment, held_reason(lead))
-    return [outbox.plan(lead.id, one, body, start) for one in _destinations(lead.form) if one.kind is Kind.CRM]
+    return [
+        outbox.plan(lead.id, one, body, start) for one in catalog.destinations_of(lead.form) if one.kind is Kind.CRM
+    ]
 
 
 def may_reach_customer(lead: Lead) -> bool:
@@ -69,11 +57,6 @@ def held_reason(lead: Lead) -> HeldReason | None:
     if lead.is_spam:
         return HeldReason.SPAM
     return HeldReason.FORM_PAUSED if lead.form.is_paused else None
-
-
-def _destinations(form: Form) -> Sequence[Destination]:
-    found = db.session.connection().execute(IN_USE, {"form_id": form.id})
-    return [Destination(**row._mapping) for row in found]
 
 
 def _frozen(kind: Kind, lead: Lead, documents: Sequence[Document]) -> FrozenBody:

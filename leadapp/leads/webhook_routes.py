@@ -9,8 +9,6 @@ import re
 from typing import Any, NamedTuple
 
 from flask import Blueprint, Response, g, request
-from sqlalchemy import bindparam, select
-from sqlalchemy.orm import undefer
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.http import parse_options_header
 
@@ -18,7 +16,7 @@ from leadapp.accounts.guard import PUBLIC
 from leadapp.config import settings
 from leadapp.errors import PayloadError
 from leadapp.extensions import csrf, db, limiter
-from leadapp.leads import intake, json_bodies, setup, webhook_answers
+from leadapp.leads import catalog, intake, json_bodies, setup, webhook_answers
 from leadapp.leads.bodies import is_cut_off, read_body
 from leadapp.leads.charsets import clean
 from leadapp.leads.models import Form
@@ -32,7 +30,6 @@ from leadapp.leads.senders.shape import Incoming, Sender
 logger = logging.getLogger(__name__)
 
 DEFAULT_FORM = setup.GATEWAY
-BY_KEY = select(Form, Form.secret.is_not(None)).where(Form.key == bindparam("key")).options(undefer(Form.secret))
 # What is kept of a request's headers; of those that prove something, only that they were there.
 KEPT_HEADERS = (
     *("User-Agent", "Referer", "Origin", "Accept-Language", "Content-Length", "Content-Encoding", "X-Request-ID"),
@@ -119,11 +116,11 @@ def _raw() -> bytes:
 
 
 def _target(key: str) -> Target:
-    found = db.session.execute(BY_KEY, {"key": clean(key)}).one_or_none()
-    if found is None:
+    known = catalog.form_of(clean(key))
+    if known is None:
         words = f"There is no form with the key {clean(key)[:64]!r}. Make it in the admin, under Forms"
         raise PayloadError(404, "FORM_NOT_FOUND", words + (", or run `flask setup`." if key == DEFAULT_FORM else "."))
-    form, has_secret = found
+    form, has_secret = known
     if has_secret and form.secret is None:  # never take that for "nothing is checked"
         logger.error("the form's secret cannot be read: ENCRYPTION_KEYS lacks its key", extra={"form": form.key})
         raise PayloadError(503, "UNAVAILABLE", "The form's secret cannot be read; its owner has to set it again.")
