@@ -84,12 +84,13 @@ class ReplayView(DeskView):
         if not form.validate():
             return replay_new.page(form, ids=ids)
         seen = replay_new.look(form, ids)
-        if request.form.get("confirmed") != "yes" or request.form.get("mark") != seen.mark or not seen.preview.count:
+        if request.form.get("confirmed") != "yes" or request.form.get("mark") != seen.mark or not seen.may_start:
             return replay_new.page(form, seen, ids)
         selection = form.selection(ids, replay_new.code())
         number = replay.start(selection, guard.actor(), per_minute=form.per_minute.data, is_anew=form.is_anew)
         replay_run.step(number)
-        flash(f"{plural(seen.preview.count, 'row')} put in line.", "success")
+        many = "What passes is" if seen.preview.unseen else seen.how_many(seen.preview.count)
+        flash(f"{many} put in line.", "success")
         return redirect(url_for("replays.details_view", id=number), 303)
 
     @expose("/details/")
