@@ -101,6 +101,30 @@ def test_every_mapping_comes_back_from_rows_as_it_was(entries: dict[str, Any]) -
     assert said(read_mapping(again(text), SETTINGS)) == said(before)
 
 
+CELLS = st.builds(
+    MappingRow,
+    st.text('ab.\\"', max_size=4),
+    st.sampled_from([*Way, "made up", ""]),
+    st.text("ab5.,:{}[]\"' \\", max_size=12) | st.sampled_from(["NaN", "1" * 5000, "[" * 5000, "null", "1e999"]),
+    st.sampled_from([*mapping_rows.TYPE_WORDS, "made up"]),
+    st.sampled_from(["", NEEDED, "perhaps"]),
+)
+
+
+@hypothesis_settings(max_examples=200)
+@given(st.lists(CELLS, max_size=4))
+def test_whatever_is_typed_into_rows_is_read_or_refused_in_a_row_of_them(rows: list[MappingRow]) -> None:
+    rows = [row for row in rows if not row.is_blank]
+    if any(map(mapping_rows.fault_of, rows)):
+        return  # said beside its row already
+    line = 2
+    try:
+        read_mapping(mapping_rows.text_of(rows), SETTINGS)
+    except RulesError as error:
+        line = error.line or line
+    assert 2 <= line <= max(2, len(rows) + 1)
+
+
 # --- on the page
 
 
