@@ -23,10 +23,10 @@ class Way(StrEnum):
 
 
 WAY_WORDS = {
-    Way.FIELD: "the lead's field",
-    Way.CONSTANT: "always the same",
-    Way.SETTING: "a setting",
-    Way.OTHER: "as JSON says",
+    Way.FIELD: "the field",
+    Way.CONSTANT: "always",
+    Way.SETTING: "the setting",
+    Way.OTHER: "JSON",
 }
 TYPE_WORDS = {
     "": "as it is",
