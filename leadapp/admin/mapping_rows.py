@@ -31,12 +31,12 @@ WAY_WORDS = {
 TYPE_WORDS = {
     "": "as it is",
     Type.TEXT: "text",
-    Type.NUMBER: "a number",
-    Type.INTEGER: "a whole number",
+    Type.NUMBER: "number",
+    Type.INTEGER: "whole number",
     Type.BOOLEAN: "yes or no",
-    Type.EMAIL: "an e-mail address",
-    Type.PHONE: "a phone number",
-    Type.LIST: "a list",
+    Type.EMAIL: "e-mail",
+    Type.PHONE: "phone",
+    Type.LIST: "list",
     Type.ANY: "whatever is there",
 }
 NEEDED = "yes"
