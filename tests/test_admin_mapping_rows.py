@@ -206,3 +206,9 @@ def test_a_byte_order_mark_pasted_along_is_no_fault(desk: Desk, form: Form, fiel
 def test_a_version_that_was_saved_with_one_opens(desk: Desk, form: Form) -> None:
     rulesets.save_version(form, Draft("\ufeff[]", MappingSource.OWN, '\ufeff{"a": "b"}'), "owner")
     assert 'name="map_target" value="a"' in desk.text(page_of(form))
+
+
+def test_an_older_version_by_the_file_says_that_the_file_is_todays(desk: Desk, form: Form) -> None:
+    rulesets.save_version(form, Draft("[]", MappingSource.FILE), "owner")
+    page = desk.text(f"/admin/forms/rules/version/?id={form.id}&number=1")
+    assert "By the mapping file of this installation, as the file is now" in page

@@ -311,6 +311,17 @@ def test_more_than_a_look_can_try_are_sent_all_the_same(desk, gateway, monkeypat
     assert latest().total == 5
 
 
+def test_who_presses_the_button_waits_for_one_batch_and_the_clock_takes_the_rest(desk, gateway, monkeypatch):
+    monkeypatch.setattr(replay_run, "ANEW_AT_ONCE", 2)
+    for number in range(5):
+        post_lead(gateway, zip="12345", phone="030 5550100", email=f"{number}@example.com")
+    rulesets.save_version(gateway, Draft("[]", MappingSource.OWN, PHONED), "owner")
+    started(desk, what=f"form:{gateway.id}")
+    assert latest().total == 2
+    replay_run.advance()
+    assert latest().total == 5
+
+
 def test_a_look_at_refused_rows_runs_todays_rules_and_mapping_too(desk, gateway):
     for number, code in enumerate(("66123", "66124")):
         post_lead(gateway, zip=code, phone="030 5550100", email=f"{number}@example.com")
