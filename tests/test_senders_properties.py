@@ -121,10 +121,11 @@ def test_no_answer_is_lost_whoever_sends_it(pairs):
         for part in ("title", "value")
     }
     inside = {f"x{n}": text for n, text in enumerate(texts)}
-    for name, parsed in {
-        "google_ads": google, "tally": tally, "typeform": typeform, "hubspot": hubspot, "wufoo": wufoo,
-        "elementor": elementor, "wrapped": {"data": inside}, "flat": inside,
-    }.items():  # fmt: skip
+    hidden = {"form_response": {"hidden": inside}}
+    for name, parsed in (
+        ("google_ads", google), ("tally", tally), ("typeform", typeform), ("typeform", hidden), ("hubspot", hubspot),
+        ("wufoo", wufoo), ("elementor", elementor), ("wrapped", {"data": inside}), ("flat", inside),
+    ):  # fmt: skip
         found, (lead,) = read(parsed)
         assert found == name
         kept = [as_text(value) for key, value in lead.payload.items() if key != "_sender"]
