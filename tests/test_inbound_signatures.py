@@ -5,6 +5,7 @@ import hmac
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from flask import Flask
@@ -18,7 +19,8 @@ from werkzeug.test import TestResponse
 from leadapp import signing
 from leadapp.extensions import db
 from leadapp.leads.models import Lead
-from tests.factories import add_form
+from leadapp.leads.webhook_payload import webhook_body
+from tests.factories import add_form, post_lead
 from tests.sender_payloads import FLAT, PAIRS, PAYLOADS
 
 PATH = "/webhooks/leads/"
@@ -61,6 +63,16 @@ def test_a_signed_lead_is_taken(client: FlaskClient, headers: Headers) -> None:
 def test_our_own_webhooks_are_signed_well_enough_for_another_leadapp(client: FlaskClient) -> None:
     headers = signing.webhook_headers(SECRET, "a delivery", datetime.now(UTC), RAW.decode())
     assert post(client, headers).status_code == 200
+
+
+@pytest.mark.parametrize("is_test", [False, True])
+def test_the_lead_of_another_leadapp_is_understood(client: FlaskClient, is_test: bool) -> None:
+    there = post_lead(add_form("there"), name="Ada", phone="030 5550100", colour="red", _test="1" if is_test else "")
+    body = webhook_body(there)
+    headers = signing.webhook_headers(SECRET, "a delivery", datetime.now(UTC), body)
+    here = db.session.get_one(Lead, UUID(post(client, headers, body.encode()).json["lead_id"]))
+    assert (here.name, here.email, here.phone, here.is_test) == ("Ada", there.email, there.phone, is_test)
+    assert here.fields["fields.colour"] == "red"
 
 
 def test_a_secret_that_is_any_text_signs_too(app: Flask) -> None:
