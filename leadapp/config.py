@@ -110,7 +110,7 @@ class Settings(BaseSettings):
     )
     webhook_shared_secret: SecretStr = setting(
         "Leads",
-        "What senders of JSON put into X-Shared-Secret, unless their form has its own; empty: not checked",
+        "What senders of JSON put into X-Shared-Secret or sign with, unless their form has its own; empty: not checked",
         SecretStr(""),
     )
     max_webhook_bytes: int = setting("Leads", "Largest body of /webhooks/leads/ in bytes", 1_000_000)

@@ -2,7 +2,8 @@
 
 Standard Webhooks (https://www.standardwebhooks.com): `webhook-signature: v1,<base64 HMAC-SHA256 of
 "id.timestamp.body">`; a secret is `whsec_` and the base64 of 24 to 64 bytes. The older kind is
-`X-Webhook-Signature: sha256=<hex HMAC-SHA256 of the raw body>`, keyed with the same bytes.
+`X-Webhook-Signature: sha256=<hex HMAC-SHA256 of the raw body>`, keyed with the same bytes. Both are made for what we
+send (webhook_headers) and checked on what comes in (is_signed).
 """
 
 import base64
@@ -10,14 +11,17 @@ import binascii
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping
 from datetime import datetime
 
 from cryptography.fernet import Fernet, MultiFernet
-from standardwebhooks import Webhook
+from standardwebhooks import Webhook, WebhookVerificationError
 
 from leadapp.config import settings
 
 SECRET_PREFIX = "whsec_"  # noqa: S105 - the prefix of every secret, not one
+STANDARD = ("webhook-id", "webhook-timestamp", "webhook-signature")
+OLDER = "X-Webhook-Signature"
 
 
 def new_secret() -> str:
@@ -43,8 +47,42 @@ def webhook_headers(secret: str, message_id: str, sent_at: datetime, body: str) 
         "webhook-id": message_id,
         "webhook-timestamp": str(int(sent_at.timestamp())),
         "webhook-signature": Webhook(key).sign(message_id, sent_at, body),
-        "X-Webhook-Signature": "sha256=" + hmac.new(key, body.encode(), hashlib.sha256).hexdigest(),
+        OLDER: _older(key, body.encode()),
     }
+
+
+def is_signed(secret: str, headers: Mapping[str, str], body: bytes) -> bool | None:
+    """Whether each signature among the headers is right; None when there is none. `headers` has STANDARD and OLDER.
+
+    Whatever the headers hold, nothing is raised. A signature of STANDARD is good for five minutes around its time.
+    """
+    found = []
+    if STANDARD[-1] in headers:
+        found.append(any(_is_standard(key, headers, body) for key in _keys(secret)))
+    if OLDER in headers:
+        given = headers[OLDER].encode("utf-8", "surrogatepass")
+        found.append(any(hmac.compare_digest(given, _older(key, body).encode()) for key in _keys(secret)))
+    return all(found) if found else None
+
+
+def _keys(secret: str) -> list[bytes]:
+    """A secret may be any text; what is base64 of the right length may be meant as that or as the text it is."""
+    try:
+        return [secret.encode(), secret_bytes(secret)]
+    except ValueError:
+        return [secret.encode()]
+
+
+def _is_standard(key: bytes, headers: Mapping[str, str], body: bytes) -> bool:
+    try:
+        Webhook(key).verify(body, {name: headers.get(name, "") for name in STANDARD}, json_parse=False)
+    except (WebhookVerificationError, ValueError):  # binascii.Error and the Unicode errors are ValueErrors
+        return False
+    return True
+
+
+def _older(key: bytes, body: bytes) -> str:
+    return "sha256=" + hmac.new(key, body, hashlib.sha256).hexdigest()
 
 
 def seal(text: str) -> str:

@@ -11,7 +11,7 @@ from leadapp.columns import new_id
 from leadapp.database import transaction
 from leadapp.deliveries.claim import Wanted, claim
 from leadapp.deliveries.models import Delivery, DeliveryState, Destination, Kind, Purpose, Replay
-from leadapp.deliveries.replay_choice import Anew, Readmitted, Selection
+from leadapp.deliveries.replay_choice import Anew, Foreseen, Readmitted, Selection
 from leadapp.deliveries.settle import Result, settle
 from leadapp.errors import DeliveryError, PermanentError
 from leadapp.extensions import db
@@ -84,6 +84,10 @@ class FakeLeads:
 
     def make_anew(self, lead_ids: Sequence[UUID]) -> Mapping[UUID, Anew]:
         return dict.fromkeys(lead_ids, self.body)
+
+    def foresee(self, lead_ids: Sequence[UUID]) -> Foreseen:
+        refused = {one: self.refused[one] for one in lead_ids if one in self.refused}
+        return Foreseen({one: [self.destination_id] for one in lead_ids if one not in refused}, refused)
 
     def readmit(self, lead_ids: Sequence[UUID]) -> Readmitted:
         assert self.destination_id

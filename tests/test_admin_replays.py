@@ -158,7 +158,7 @@ def test_rejected_leads_are_chosen_in_their_list(desk, rows, leads):
     leads.destination_id = add_destination(Kind.CRM, "https://api.example/leads").id
     leads.rejected = [lead.id]
     page = desk.post("/admin/leads/action/", action="recheck", rowid=str(lead.id)).text
-    assert "<strong>1 rejected lead</strong> goes through today" in page
+    assert "<strong>1 of 1 rejected lead</strong> passes today" in page
     started(desk, what="leads", rowid=str(lead.id))
     assert (latest().total, latest().is_anew) == (1, True)
 
@@ -277,12 +277,61 @@ def test_rejected_leads_of_a_form_are_sent_after_its_rules_were_put_right(desk, 
     spoilt = post_lead(gateway, zip="12345", email="none@example.com")
     rulesets.save_version(gateway, Draft("[]", MappingSource.OWN, PHONED), "owner")
     page = desk.post(NEW, what=f"form:{gateway.id}", how="as-it-was", per_minute="60").text
-    assert "<strong>4 rejected leads</strong> go through today" in page
+    assert "<strong>3 of 4 rejected leads</strong> pass today" in page
+    assert "<strong>3</strong> to Customer" in page
+    assert '<strong>1</strong> <span class="muted">today&#39;s rules reject it: MISSING_REQUIRED_FIELD' in page
+    assert "Send 3 leads again" in page
     page = started(desk, what=f"form:{gateway.id}")
     assert "today&#39;s rules reject it: MISSING_REQUIRED_FIELD" in page
     assert [row.state for lead in leads for row in customer_rows(lead)] == [S.PENDING, S.HELD, S.HELD]
     assert customer_rows(spoilt) == []
     assert customer_rows(leads[0])[0].payload == '{"phone":"+49305550100"}'
+
+
+def test_nothing_is_started_while_todays_rules_still_say_no(desk, gateway):
+    post_lead(gateway, zip="12345", phone="030 5550100")
+    page = desk.post(NEW, what=f"form:{gateway.id}", how="as-it-was", per_minute="60").text
+    assert "Nothing would be sent." in page
+    assert "today&#39;s rules reject it: ZIP" in page
+    assert 'name="confirmed"' not in page
+    desk.confirmed(NEW, what=f"form:{gateway.id}", per_minute="60", how="as-it-was", mark=mark_of(page))
+    assert latest() is None
+
+
+def test_more_than_a_look_can_try_are_sent_all_the_same(desk, gateway, monkeypatch):
+    monkeypatch.setattr(replay, "LOOKED_AT", 2)
+    for number in range(5):
+        post_lead(gateway, zip="12345", phone="030 5550100", email=f"{number}@example.com")
+    rulesets.save_version(gateway, Draft("[]", MappingSource.OWN, PHONED), "owner")
+    page = desk.post(NEW, what=f"form:{gateway.id}", how="as-it-was", per_minute="60").text
+    assert "<strong>2 of the first 2 rejected leads</strong> pass" in page
+    assert "3 more go through today" in page
+    assert "Send what passes again" in page
+    started(desk, what=f"form:{gateway.id}")
+    assert latest().total == 5
+
+
+def test_who_presses_the_button_waits_for_one_batch_and_the_clock_takes_the_rest(desk, gateway, monkeypatch):
+    monkeypatch.setattr(replay_run, "ANEW_AT_ONCE", 2)
+    for number in range(5):
+        post_lead(gateway, zip="12345", phone="030 5550100", email=f"{number}@example.com")
+    rulesets.save_version(gateway, Draft("[]", MappingSource.OWN, PHONED), "owner")
+    started(desk, what=f"form:{gateway.id}")
+    assert latest().total == 2
+    replay_run.advance()
+    assert latest().total == 5
+
+
+def test_a_look_at_refused_rows_runs_todays_rules_and_mapping_too(desk, gateway):
+    for number, code in enumerate(("66123", "66124")):
+        post_lead(gateway, zip=code, phone="030 5550100", email=f"{number}@example.com")
+    end_all(Kind.CRM)
+    rules = ZIP.replace("66...", "66123")
+    rulesets.save_version(gateway, Draft(rules, MappingSource.OWN, PHONED), "owner")
+    destination_id = db.session.scalars(select(Delivery.destination_id).where(Delivery.kind == Kind.CRM)).first()
+    page = desk.post(NEW, what=f"destination:{destination_id}", how="anew", per_minute="60").text
+    assert "<strong>1 row</strong> is sent again" in page
+    assert '<strong>1</strong> <span class="muted">today&#39;s rules reject it: ZIP' in page
 
 
 def test_a_refused_row_is_sent_anew_with_todays_mapping(desk, gateway):

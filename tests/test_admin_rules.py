@@ -140,7 +140,7 @@ NUMBERS = st.integers(-(10**12), 10**12) | st.floats(-1e9, 1e9, allow_nan=False)
 @given(st.sampled_from(["range", "length"]), st.tuples(NUMBERS, NUMBERS).map(sorted))
 def test_no_number_is_another_one_in_rows(check, ends):
     text = json.dumps([{"code": "NO", "field": "a", "check": check, "min": ends[0], "max": ends[1]}])
-    typed = rule_draft.with_rows(Typed(rules=text))
+    typed = rule_draft.with_rule_rows(Typed(rules=text))
     shown = rule_rows.text_of(typed.rows) if typed.mode == "rows" else typed.rules
     assert read_rules(shown) == read_rules(text)
 
@@ -148,7 +148,7 @@ def test_no_number_is_another_one_in_rows(check, ends):
 @pytest.mark.parametrize(("low", "shown"), [(1_000_000, "1000000..2500000"), (0.1234567, "0.1234567..2500000")])
 def test_large_and_fine_numbers_are_shown_as_they_are(low, shown):
     text = json.dumps([{"code": "NO", "field": "a", "check": "range", "min": low, "max": 2_500_000}])
-    typed = rule_draft.with_rows(Typed(rules=text))
+    typed = rule_draft.with_rule_rows(Typed(rules=text))
     assert [row.value for row in typed.rows] == [shown]
     assert read_rules(rule_rows.text_of(typed.rows)) == read_rules(text)
 

@@ -338,6 +338,9 @@ def test_the_tree_loses_no_value(payload):
     assert sorted(leaves(nested(payload))) == sorted(leaves(payload))
 
 
-@given(st.text(st.sampled_from("ab[].\0é"), max_size=200))
+@given(
+    st.text(st.sampled_from("ab[].\0é"), max_size=200)
+    | st.lists(st.sampled_from("abé"), min_size=28, max_size=40).map(".".join)
+)
 def test_any_name_is_a_path_of_at_most_32_steps(text):
     assert 1 <= len(path_of(text)) <= 32

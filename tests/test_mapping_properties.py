@@ -250,3 +250,32 @@ def test_a_list_of_one_is_sent_like_its_one_value(value):
     assert fill({"t": "x"}, {"x": [value]}).mapped == fill({"t": "x"}, {"x": value}).mapped
     sent = fill({"t": {"from": "x", "type": "text"}}, {"x": value}).mapped.get("t")
     assert sent == (as_text(value) or None)
+
+
+SINGLE = ("value", "text", "number", "integer", "boolean", "email", "phone")
+
+
+@FEW
+@given(st.lists(st.sampled_from(["yes", "5", "a@b.example", "+496815006123"]), min_size=2, max_size=4))
+def test_several_values_fit_a_list_and_whatever_and_nothing_else(several):
+    for kind in SINGLE:
+        assert fill({"t": {"from": "x", "type": kind}}, {"x": several}).mapped == {}, kind
+    for kind in ("list", "any"):
+        assert fill({"t": {"from": "x", "type": kind}}, {"x": several}).mapped == {"t": several}
+
+
+@FEW
+@given(st.integers(-9999, 9999), st.integers(0, 99))
+def test_a_whole_number_is_never_made_out_of_a_broken_one(whole, hundredths):
+    number = float(f"{whole}.{hundredths:02}")
+    mapped = fill({"t": {"from": "x", "type": "integer"}}, {"x": number}).mapped
+    assert mapped == ({} if hundredths else {"t": whole})
+
+
+@FEW
+@given(st.sampled_from(["yes", "JA", "1", "nein"]))
+def test_the_mappings_word_about_a_field_goes_before_that_of_a_rule(said):
+    rules = read_rules('[{"code": "NO", "field": "x", "check": "one_of", "values": [true, false]}]')
+    for kind, wanted in (("text", said), ("boolean", said != "nein")):
+        outcome = run({"x": said}, Plan(rules, reads({"t": {"from": "x", "type": kind}})))
+        assert (outcome.fields["x"], outcome.mapped) == (wanted, {"t": wanted})

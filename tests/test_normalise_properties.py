@@ -8,7 +8,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from phonenumbers import SUPPORTED_REGIONS, PhoneNumberFormat
 
-from leadapp.rules.normalise import DEEPEST, Kind, kind_by_name, normalise
+from leadapp.rules.normalise import DEEPEST, Kind, kind_by_name, normalise, together
 from leadapp.rules.values import BLANK, NO, YES, email_of, number_of, phone_of, says, text_of, trimmed, truth_of
 from tests.lead_shapes import FEW, blanks, scalars, texts, trees, values, words
 
@@ -216,3 +216,25 @@ def test_depth_is_bounded_and_nothing_is_lost_below(levels, name):
     normal = normalise(tree, {})
     assert shape(normal) == shape(tree)
     assert leaves(normal) == ["a" if levels <= DEEPEST else " a "]
+
+
+@given(st.booleans(), st.sampled_from(["zip", "plz", "a"]), COUNTRIES)
+def test_a_truth_is_no_number_and_no_text_whatever_the_field(value, name, country):
+    assert number_of(value) is None
+    for kind in set(Kind) - {Kind.BOOLEAN}:
+        assert normalise({name: value}, {(name,): kind}, country)[name] is value
+
+
+@given(st.text("abc", min_size=1, max_size=400), st.integers(0, 400))
+def test_no_address_is_longer_than_any_server_takes(local, more):
+    found = email_of(f"{local}@{'d' * more}x.example")
+    assert (found is None) == (len(local) + more + len("@x.example") > 320)
+
+
+@given(st.lists(st.tuples(st.sampled_from([("a",), ("b",), ("c",)]), st.sampled_from(Kind)), max_size=6))
+def test_a_field_of_which_two_things_are_said_is_plain(said):
+    kinds = together(said)
+    assert kinds == together(reversed(said))
+    for path, kind in kinds.items():
+        asked = {one for where, one in said if where == path}
+        assert kind is (asked.pop() if len(asked) == 1 else Kind.PLAIN)

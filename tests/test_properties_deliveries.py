@@ -329,4 +329,5 @@ def test_the_first_entry_that_fits_an_answer_decides(entries, status, said):
 @FEW
 @given(st.lists(ENTRIES, max_size=5), st.integers(-5, 1000), st.one_of(st.text(), st.text('[]{}",:0aefnulcodrsti\\')))
 def test_no_answer_breaks_the_table(entries, status, body):
+    entries = [*entries, {"field": "code", "equals": "x", "means": "retry"}]  # so that bodies are read
     assert meaning_of(status, body, read_meanings(json.dumps(entries))) in (None, *Meaning)

@@ -40,7 +40,10 @@ def rule(text):
         ("[\n# no\n]", 2, "no comments"),
         ('[\n{"a": 1\n"b": 2}]', 3, "comma missing"),
         ("[1, 2,]", 1, "comma before a closing bracket"),
-        ("[1 \n}", 2, "comma before a closing bracket"),
+        ("[1 \n}", 2, "not JSON: Expecting ',' delimiter at column 1."),
+        ('[\n{"a": }]', 2, "Something is missing before this bracket"),
+        ('[\n{"a": 1,\noops', 3, "straight double quotes"),
+        ('[\n{"a": True}]', 2, "small letters"),
         ('[{"a": ”b”}]', 1, "straight double quotes"),
         ('[{"a": „b“}]', 1, "straight double quotes"),
         ("[/* no */]", 1, "no comments"),
@@ -103,7 +106,7 @@ def test_a_wrong_rule_is_refused_with_its_line_and_what_to_do(text, words):
 
 
 def test_a_fault_without_a_known_reason_is_said_plainly():
-    assert refused(read_rules, "[x]") == (1, "This is not JSON: Expecting value at column 2.")
+    assert refused(read_rules, "[+1]") == (1, "This is not JSON: Expecting value at column 2.")
 
 
 @pytest.mark.parametrize(

@@ -212,7 +212,8 @@ def test_a_worker_and_its_session_step_back_for_the_web(tmp_path: Path, terminal
     child = multiprocessing.get_context("fork").Process(target=stepped)
     child.start()
     child.join(10)
-    assert (child.exitcode, autogroup.read_text()) == (supervisor.NICENESS, told)
+    room = 19 - os.getpriority(os.PRIO_PROCESS, 0)  # the tests may be run with `nice` themselves
+    assert (child.exitcode, autogroup.read_text()) == (min(supervisor.NICENESS, room), told)
 
 
 def test_a_system_without_autogroups_stops_no_worker(tmp_path: Path) -> None:

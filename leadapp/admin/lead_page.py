@@ -19,7 +19,7 @@ from leadapp.deliveries import words
 from leadapp.deliveries.models import Attempt, Delivery, DeliveryState, Kind
 from leadapp.extensions import db
 from leadapp.files.models import Document
-from leadapp.leads.models import Lead
+from leadapp.leads.models import Lead, LeadStatus
 
 RAW_SHOWN = 20_000
 SOON_AFTER = timedelta(minutes=10)
@@ -37,6 +37,7 @@ ATTRIBUTION = (
     ("Came from", "referrer"),
 )
 STATUS_WORDS = {str(status): said.text for status, said in LEAD_WORDS.items()}
+CAME_IN = "received"
 # What the audit trail calls things, and how a person reads them.
 ACTIONS = {
     "send again": "{actor} pressed “Send again”",
@@ -126,7 +127,8 @@ def summary(lead: Lead, rows: Sequence[Delivery]) -> str:
     rejected = lead_rules.rejected(lead)
     opening += rejected
     if not rows and lead.duplicate_of_id:
-        return f"{opening}Saved. It repeats an earlier one, which was passed on, so nobody was told a second time."
+        passed_on = "" if rejected else ", which was passed on"
+        return f"{opening}Saved. It repeats an earlier one{passed_on}, so nobody was told a second time."
     if not rows and rejected:
         return f"{opening}Nobody was told."
     if not rows:
@@ -147,17 +149,29 @@ def summary(lead: Lead, rows: Sequence[Delivery]) -> str:
 def timeline(lead: Lead, rows: Sequence[Delivery], attempts: Sequence[Attempt]) -> list[Line]:
     """What happened to the lead and its deliveries, oldest first."""
     by_id = {row.id: row for row in rows}
-    lines = [Line(lead.received_at, "saved")]
+    events = audit.history(lead, *rows)
+    lines = [Line(lead.received_at, _came_in(events))]
     for attempt in attempts:
         row = by_id[attempt.delivery_id]
         said = words.attempt_sentence(attempt, row.kind, row.destination.name)
         lines.append(Line(attempt.finished_at or attempt.started_at, said, _tone(attempt)))
-    for event in audit.history(lead, *rows):
+    for event in events:
         said = _event(event, by_id)
         if said:
             lines.append(Line(event.at, said))
     lines += _next_tries(rows)
     return sorted(lines, key=lambda line: line.at)
+
+
+def _came_in(events: Sequence[AuditEvent]) -> str:
+    """`saved, and rejected by the rules (ZIP_NOT_66XXX)`: what became of it at once."""
+    facts = next((event.facts or {} for event in events if event.action == CAME_IN), {})
+    match facts.get("status"):
+        case LeadStatus.REJECTED:
+            return f"saved, and rejected by the rules ({', '.join(dict.fromkeys(facts.get('problems', ())))})"
+        case LeadStatus.RECEIVED:
+            return "saved; its rules could not be run"
+    return "saved"
 
 
 def _tone(attempt: Attempt) -> str:
@@ -168,7 +182,7 @@ def _tone(attempt: Attempt) -> str:
 
 def _event(event: AuditEvent, rows: dict[UUID, Delivery]) -> str:
     """An audit row as a sentence; "" for those that only repeat what the timeline says anyway."""
-    if event.action in ("received", "accepted", "lead received", "saved"):
+    if event.action in (CAME_IN, "accepted", "lead received", "saved"):
         return ""
     facts = {key: str(value) for key, value in (event.facts or {}).items()}
     if event.action == "status":

@@ -71,6 +71,19 @@ class Seen:
     of_leads: bool
     mark: str
 
+    @property
+    def may_start(self) -> bool:
+        return bool(self.preview.count or self.preview.unseen)
+
+    @property
+    def looked_at(self) -> int:
+        """How many of them today's rules were run on."""
+        return self.preview.count + sum(self.preview.skipped.values())
+
+    def how_many(self, count: int) -> str:
+        """`3 rejected leads`, `1 row`."""
+        return plural(count, "lead" if self.of_leads else "row")
+
 
 def asked(what: str = "", ids: Sequence[UUID] = ()) -> ReplayForm:
     """The form of this request, or for what was chosen in a list; its choices are what there is something of."""
@@ -142,7 +155,7 @@ def look(form: ReplayForm, ids: Sequence[UUID]) -> Seen:
         preview=found,
         where=sorted((named[key].name, count) for key, count in found.where.items()),
         waits=waits(list(named.values())),
-        needs=words.span(timedelta(minutes=found.count / (form.per_minute.data or 1))),
+        needs=words.span(timedelta(minutes=(found.count + found.unseen) / (form.per_minute.data or 1))),
         of_leads=selection.is_of_leads,
         mark=f"{selection.as_json()} {form.is_anew}",
     )

@@ -19,6 +19,7 @@ from leadapp.extensions import db
 from leadapp.leads.models import Form
 
 LATEST = 50
+AT_A_PRESS = 1  # batches that whoever presses a button waits for; the clock takes the rest
 STATE_WORDS = {
     ReplayState.RUNNING: words.Words("being sent", words.WAITING, "wait"),
     ReplayState.PAUSED: words.Words("paused", words.ON_HOLD, "hold"),
@@ -84,12 +85,13 @@ class ReplayView(DeskView):
         if not form.validate():
             return replay_new.page(form, ids=ids)
         seen = replay_new.look(form, ids)
-        if request.form.get("confirmed") != "yes" or request.form.get("mark") != seen.mark or not seen.preview.count:
+        if request.form.get("confirmed") != "yes" or request.form.get("mark") != seen.mark or not seen.may_start:
             return replay_new.page(form, seen, ids)
         selection = form.selection(ids, replay_new.code())
         number = replay.start(selection, guard.actor(), per_minute=form.per_minute.data, is_anew=form.is_anew)
-        replay_run.step(number)
-        flash(f"{plural(seen.preview.count, 'row')} put in line.", "success")
+        replay_run.step(number, AT_A_PRESS)
+        many = "What passes is" if seen.preview.unseen else seen.how_many(seen.preview.count)
+        flash(f"{many} put in line.", "success")
         return redirect(url_for("replays.details_view", id=number), 303)
 
     @expose("/details/")
@@ -124,7 +126,7 @@ class ReplayView(DeskView):
         operate = CHANGES.get(verb) or abort(404)
         try:
             operate(number, guard.actor())
-            replay_run.step(number)
+            replay_run.step(number, AT_A_PRESS)
             flash(SAID[verb], "success")
         except TransitionError:
             flash("It is over already.", "info")

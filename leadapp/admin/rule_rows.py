@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -52,20 +52,20 @@ def _typed(check: str, rule: Mapping[str, Any]) -> str:
         case Check.PATTERN:
             return str(rule.get("pattern", ""))
         case Check.EQUALS:
-            return _shown(rule.get("value"))
+            return shown_value(rule.get("value"))
         case Check.ONE_OF:
-            return ", ".join(_shown(one) for one in rule.get("values", ()))
+            return ", ".join(shown_value(one) for one in rule.get("values", ()))
         case Check.RANGE | Check.LENGTH:
-            low, high = ("" if rule.get(name) is None else _shown(rule[name]) for name in ("min", "max"))
+            low, high = ("" if rule.get(name) is None else shown_value(rule[name]) for name in ("min", "max"))
             return low if low and low == high else f"{low}..{high}"
     return ""
 
 
-def _shown(value: Any) -> str:
+def shown_value(value: Any) -> str:
     """`yes`, `5`, `Berlin`; a text that would be read as something else stands in quotes."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, str) and value and (_value(value) == value and "," not in value and '"' not in value):
+    if isinstance(value, str) and value and (read_value(value) == value and "," not in value and '"' not in value):
         return value
     return json.dumps(value, ensure_ascii=False)
 
@@ -97,13 +97,13 @@ def _wanted(row: Row) -> dict[str, Any]:
         case Check.PATTERN:
             return {"pattern": value}
         case Check.EQUALS:
-            return {"value": _value(value)} if value else {}
+            return {"value": read_value(value)} if value else {}
         case Check.ONE_OF:
-            return {"values": [_value(one) for one in _items(value)]} if value else {}
+            return {"values": [read_value(one) for one in _items(value)]} if value else {}
         case Check.RANGE | Check.LENGTH:
             low, dots, high = value.partition("..")
             ends = {"min": low, "max": high if dots else low}
-            return {name: _value(end.strip()) for name, end in ends.items() if end.strip()}
+            return {name: read_value(end.strip()) for name, end in ends.items() if end.strip()}
     return {}
 
 
@@ -117,7 +117,7 @@ def _items(text: str) -> list[str]:
     return [one for one in found if one]
 
 
-def _value(text: str) -> Any:
+def read_value(text: str) -> Any:
     """true, false (yes, no) and numbers are themselves, what stands in quotes is text, as is everything else."""
     if text.lower() in ("yes", "no"):
         return text.lower() == "yes"
@@ -131,5 +131,10 @@ def _value(text: str) -> Any:
 
 def posted(form: Mapping[str, Sequence[str]]) -> list[Row]:
     """The rows of a posted table; each column is a list under its own name."""
-    columns = [[text.replace("\0", "").strip() for text in form.get(f"rule_{one.name}", ())] for one in fields(Row)]
-    return [Row(*cells) for cells in zip(*columns, strict=False)]
+    return [Row(*cells) for cells in columns(form, [f"rule_{one.name}" for one in fields(Row)])]
+
+
+def columns(form: Mapping[str, Sequence[str]], names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """What stands in the rows of a posted table, row by row."""
+    found = [[text.replace("\0", "").strip() for text in form.get(name, ())] for name in names]
+    return zip(*found, strict=False)

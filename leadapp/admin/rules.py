@@ -9,9 +9,10 @@ from flask_admin import BaseView, expose
 from sqlalchemy import select
 
 from leadapp.accounts import guard
-from leadapp.admin import rule_draft, rule_trial
+from leadapp.admin import mapping_rows, rule_draft, rule_trial
 from leadapp.admin.guard import Guarded
-from leadapp.admin.rule_draft import AS_ROWS, AS_TEXT, Fault, Typed
+from leadapp.admin.mapping_rows import MappingRow
+from leadapp.admin.rule_draft import AS_TEXT, Fault, Typed
 from leadapp.admin.rule_rows import CHECK_WORDS, Row
 from leadapp.admin.rule_words import lines, sentences
 from leadapp.errors import RulesError
@@ -23,6 +24,7 @@ from leadapp.rules.pipeline import Plan
 from leadapp.rules.ruleset import DEFAULT_RULES
 
 SHOWN_VERSIONS = 50
+MORE_ROWS = 3  # at each press of the button
 SOURCE_WORDS = {
     MappingSource.NONE: "Nothing: its leads do not go to the customer's API",
     MappingSource.FILE: "By the mapping file of this installation",
@@ -44,17 +46,13 @@ class RulesView(Guarded, BaseView):  # type: ignore[misc]
         if request.method == "GET":
             return self._editor(form, rule_draft.of_version(last, number))
         typed = rule_draft.posted(request.form)
-        match request.form.get("do"):
-            case "add":
-                return self._editor(form, replace(typed, rows=(*typed.rows, *[Row()] * 3)), is_checked=False)
-            case "text":
-                return self._editor(form, replace(typed, mode=AS_TEXT), is_checked=False)
-            case "rows" | "edit":
-                return self._editor(form, rule_draft.with_rows(typed))
-            case "example":
-                example = replace(typed, rules=DEFAULT_RULES, mode=AS_ROWS)
-                return self._editor(form, rule_draft.with_rows(example), is_checked=False)
-        return self._try(form, typed)
+        do = request.form.get("do", "")
+        if do == "edit":
+            return self._editor(form, rule_draft.with_rows(typed))
+        changed = _changed(typed, do)
+        if changed is None:
+            return self._try(form, typed)
+        return self._editor(form, changed, is_checked=do in ("rows", "map-rows"))
 
     @expose("/save/", methods=("POST",))
     def save(self) -> Any:
@@ -95,7 +93,6 @@ class RulesView(Guarded, BaseView):  # type: ignore[misc]
     def _editor(self, form: Form, typed: Typed, faults: list[Fault] | None = None, *, is_checked: bool = True) -> Any:
         plan, found = rule_draft.check(form, typed) if is_checked else (None, [])
         last = rulesets.newest(form)
-        is_as_saved = last is not None and rule_draft.of_version(last, last.number).mark == typed.mark
         file = rulesets.mapping_file()
         return self.render(
             "admin/rules.html",
@@ -103,12 +100,13 @@ class RulesView(Guarded, BaseView):  # type: ignore[misc]
             typed=typed,
             faults=[*(faults or []), *found],
             said=_said(plan),
-            is_as_saved=is_as_saved,
             last=last,
             versions=_versions(form),
             file=file,
             source_words=SOURCE_WORDS,
             check_words=CHECK_WORDS,
+            mapping_words=mapping_rows,
+            settings=sorted(rulesets.constants()),
             example_rules=DEFAULT_RULES,
             example_mapping=DEFAULT_MAPPING_PATH.read_text(),
             address=_address(form),
@@ -144,6 +142,29 @@ class RulesView(Guarded, BaseView):  # type: ignore[misc]
 def _form() -> Form:
     key = request.args.get("id", 0, type=int)
     return (db.session.get(Form, key) if 0 < key < 2**31 else None) or abort(404)
+
+
+def _changed(typed: Typed, do: str) -> Typed | None:
+    """What the editor shows after one of its own buttons; None for any other."""
+    match do:
+        case "add":
+            return replace(typed, rows=(*typed.rows, *[Row()] * MORE_ROWS))
+        case "text":
+            return replace(typed, mode=AS_TEXT)
+        case "rows":
+            return rule_draft.with_rule_rows(typed)
+        case "example":
+            return rule_draft.with_rule_rows(replace(typed, rules=DEFAULT_RULES))
+        case "map-add":
+            return replace(typed, mapping_rows=(*typed.mapping_rows, *[MappingRow()] * MORE_ROWS))
+        case "map-text":
+            return replace(typed, mapping_mode=AS_TEXT)
+        case "map-rows":
+            return rule_draft.with_mapping_rows(typed)
+        case "map-example":
+            example = replace(typed, mapping=DEFAULT_MAPPING_PATH.read_text(), source=MappingSource.OWN)
+            return rule_draft.with_mapping_rows(example)
+    return None
 
 
 def _address(form: Form) -> str:

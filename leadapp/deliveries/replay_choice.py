@@ -100,6 +100,14 @@ class Readmitted:
     refused: Mapping[UUID, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Foreseen:
+    """What `readmit` would do now: the destinations of each lead that passes, and why others do not."""
+
+    where: Mapping[UUID, Sequence[int]] = field(default_factory=dict)
+    refused: Mapping[UUID, str] = field(default_factory=dict)
+
+
 class Leads(Protocol):
     """What the layer above knows and deliveries do not: leads, their rules and mapping."""
 
@@ -111,6 +119,9 @@ class Leads(Protocol):
 
     def make_anew(self, lead_ids: Sequence[UUID]) -> Mapping[UUID, Anew]:
         """Today's bodies; writes nothing."""
+
+    def foresee(self, lead_ids: Sequence[UUID]) -> Foreseen:
+        """Run today's rules on rejected leads; writes nothing."""
 
     def readmit(self, lead_ids: Sequence[UUID]) -> Readmitted:
         """Run today's rules on rejected leads; those that pass are READY with the rows that they owe."""

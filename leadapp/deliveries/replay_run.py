@@ -56,10 +56,10 @@ def _open() -> Sequence[int]:
     return found
 
 
-def step(replay_id: int) -> int:
-    """Take, give back and let go what is due of one replay. Returns how many rows were let go."""
+def step(replay_id: int, batches: int = 0) -> int:
+    """Take, give back and let go what is due of one replay, in so many batches. Returns how many rows were let go."""
     for batch in (take, give_back):
-        for _ in range(BATCHES):
+        for _ in range(batches or BATCHES):
             if not batch(replay_id):
                 break
     return len(let_go(replay_id))

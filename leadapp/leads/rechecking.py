@@ -12,11 +12,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, String, cast, exists, func, select
+from sqlalchemy import Select, String, bindparam, cast, exists, func, select
 from sqlalchemy.orm import joinedload, undefer
 
 from leadapp.audit import record
-from leadapp.clock import db_now
+from leadapp.clock import db_now, prepared
+from leadapp.config import settings
 from leadapp.database import transaction
 from leadapp.deliveries import destinations, outbox
 from leadapp.deliveries.models import Delivery, DeliveryState, Kind
@@ -69,7 +70,7 @@ def latest_leads(form: Form, count: int = 20) -> list[Lead]:
 
 def outlook(lead: Lead, plan: Plan | None = None, version: str = "") -> Outlook:
     """What this plan, or today's, makes of a lead. Writes nothing."""
-    verdict = _verdict(lead, ruling_of(lead.form) if plan is None else Ruling(plan, version))
+    verdict = verdict_on(lead, ruling_of(lead.form) if plan is None else Ruling(plan, version))
     return Outlook(
         status=verdict.status,
         problems=verdict.problems,
@@ -80,7 +81,7 @@ def outlook(lead: Lead, plan: Plan | None = None, version: str = "") -> Outlook:
     )
 
 
-def _verdict(lead: Lead, ruling: Ruling) -> Verdict:
+def verdict_on(lead: Lead, ruling: Ruling) -> Verdict:
     return judge(lead.form, json.loads(lead.raw_payload or "{}"), lead.page_url, ruling)
 
 
@@ -99,8 +100,8 @@ def why_not(verdict: Verdict) -> str:
 def make_anew(lead_ids: Sequence[UUID]) -> Mapping[UUID, Anew]:
     """Today's bodies for the customer's API. Writes nothing."""
     found = {
-        lead.id: _anew(lead, _verdict(lead, ruling_of(lead.form)))
-        for lead in db.session.scalars(_leads(lead_ids)).all()
+        lead.id: _anew(lead, verdict_on(lead, ruling_of(lead.form)))
+        for lead in db.session.scalars(with_payloads(lead_ids)).all()
     }
     return {lead_id: found.get(lead_id) or Anew(refused=GONE) for lead_id in lead_ids}
 
@@ -122,7 +123,7 @@ def readmit(lead_ids: Sequence[UUID]) -> Readmitted:
     rows: list[Delivery] = []
     refused: dict[UUID, str] = dict.fromkeys(lead_ids, GONE)
     for lead in _lock(lead_ids):
-        reason = refused.pop(lead.id) and _refusal(lead, verdicts[lead.id])
+        reason = refused.pop(lead.id) and refusal(lead, verdicts[lead.id])
         if reason:
             refused[lead.id] = reason
         else:
@@ -130,7 +131,8 @@ def readmit(lead_ids: Sequence[UUID]) -> Readmitted:
     return Readmitted(rows, refused)
 
 
-def _refusal(lead: Lead, verdict: Verdict) -> str:
+def refusal(lead: Lead, verdict: Verdict) -> str:
+    """Why a rejected lead stays so, in words; "" when it is let in."""
     if lead.status is not LeadStatus.REJECTED:
         return "it is not rejected any more"
     if lead.duplicate_of_id is not None:
@@ -185,13 +187,13 @@ def apply_again(lead_id: UUID, actor: str) -> Applied:
 def may_run_anew(lead: Lead) -> str:
     """Why `apply_again` would do nothing, in words; "" when it would. Writes and locks nothing."""
     rows = db.session.scalars(select(Delivery).where(Delivery.lead_id == lead.id, Delivery.kind == Kind.CRM))
-    return _hurdle(lead, _verdict(lead, ruling_of(lead.form)), rows)
+    return _hurdle(lead, verdict_on(lead, ruling_of(lead.form)), rows)
 
 
 def _hurdle(lead: Lead, verdict: Verdict, rows: Iterable[Delivery]) -> str:
     """Why a lead with these rows gets no new one."""
     if lead.status is LeadStatus.REJECTED:
-        return _refusal(lead, verdict)
+        return refusal(lead, verdict)
     if lead.duplicate_of_id is not None:
         return A_COPY
     if reason := why_not(verdict):
@@ -252,7 +254,7 @@ def _customer_rows(lead: Lead) -> list[Delivery]:
         count, latest = counts.get(row.destination_id, (0, None))
         if count:
             row.dedupe_key, row.repeat_of_id = f"{row.dedupe_key}:{count}", UUID(latest)
-    if db.session.scalar(select(duplicates.was_told(Person(lead.form_id, lead.person_hash, lead.id)))):
+    if _is_told_of(lead, lead.person_hash):
         duplicates.spare(rows)
     return rows
 
@@ -267,11 +269,24 @@ def _add(lead: Lead, rows: Sequence[Delivery]) -> list[Delivery]:
 
 
 def _was_told(lead: Lead, verdict: Verdict) -> bool:
-    person = Person(lead.form_id, duplicates.person_hash(lead.form, verdict.tree), lead.id)
-    return bool(db.session.scalar(select(duplicates.was_told(person))))
+    return _is_told_of(lead, duplicates.person_hash(lead.form, verdict.tree))
 
 
-def _leads(lead_ids: Sequence[UUID]) -> Select[Lead]:
+def _is_told_of(lead: Lead, person_hash: str) -> bool:
+    """Whether the customer knows this person from another lead."""
+    if not person_hash:
+        return False
+    given = {"form_id": lead.form_id, "person_hash": person_hash, "lead_id": lead.id}
+    return bool(db.session.scalar(_told(settings().duplicate_window_hours), given))
+
+
+@prepared
+def _told(_hours: float) -> Select[bool]:
+    """Made once: a replay asks it of each lead, and making it takes five times as long as running it."""
+    return select(duplicates.was_told(Person(bindparam("form_id"), bindparam("person_hash"), bindparam("lead_id"))))
+
+
+def with_payloads(lead_ids: Sequence[UUID]) -> Select[Lead]:
     query = select(Lead).where(Lead.id.in_(lead_ids)).order_by(Lead.id)
     return query.options(undefer(Lead.raw_payload), joinedload(Lead.form))
 
@@ -279,8 +294,8 @@ def _leads(lead_ids: Sequence[UUID]) -> Select[Lead]:
 def _judged(lead_ids: Sequence[UUID]) -> dict[UUID, Verdict]:
     """Today's verdicts; until the end of the transaction no other lead of these persons is judged beside them."""
     found, people = {}, []
-    for lead in db.session.scalars(_leads(lead_ids)).all():
-        found[lead.id] = verdict = _verdict(lead, ruling_of(lead.form))
+    for lead in db.session.scalars(with_payloads(lead_ids)).all():
+        found[lead.id] = verdict = verdict_on(lead, ruling_of(lead.form))
         people.append(duplicates.person_hash(lead.form, verdict.tree))
         if verdict.fault is not None:
             logger.error("the pipeline broke", exc_info=verdict.fault, extra={"lead_id": str(lead.id)})
@@ -289,7 +304,7 @@ def _judged(lead_ids: Sequence[UUID]) -> dict[UUID, Verdict]:
 
 
 def _lock(lead_ids: Sequence[UUID], *, skip_locked: bool = False) -> Sequence[Lead]:
-    query = _leads(lead_ids).with_for_update(of=Lead, key_share=True, skip_locked=skip_locked)
+    query = with_payloads(lead_ids).with_for_update(of=Lead, key_share=True, skip_locked=skip_locked)
     return db.session.scalars(query.execution_options(populate_existing=True)).all()
 
 

@@ -7,10 +7,11 @@ from sqlalchemy import ColumnElement, func, select
 
 from leadapp.deliveries.replay_choice import Selection
 from leadapp.extensions import db
+from leadapp.leads.foreseeing import foresee
 from leadapp.leads.models import Lead, LeadStatus
 from leadapp.leads.rechecking import make_anew, readmit
 
-__all__ = ["count", "find", "make_anew", "readmit"]
+__all__ = ["count", "find", "foresee", "make_anew", "readmit"]
 
 
 def count(selection: Selection) -> int:

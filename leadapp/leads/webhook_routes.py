@@ -12,6 +12,7 @@ from flask import Blueprint, Response, g, request
 from werkzeug.exceptions import MethodNotAllowed
 from werkzeug.http import parse_options_header
 
+from leadapp import signing
 from leadapp.accounts.guard import PUBLIC
 from leadapp.config import settings
 from leadapp.errors import PayloadError
@@ -37,7 +38,7 @@ KEPT_HEADERS = (
 )
 SECRET_HEADERS = (
     *("X-Shared-Secret", "Authorization", "X-Hub-Signature", "X-Hub-Signature-256", "Typeform-Signature"),
-    *("Tally-Signature", "X-HubSpot-Signature", "X-HubSpot-Signature-v3", "X-Webhook-Signature", "webhook-signature"),
+    *("Tally-Signature", "X-HubSpot-Signature", "X-HubSpot-Signature-v3", signing.OLDER, signing.STANDARD[-1]),
 )
 CHALLENGE = re.compile(r"[\x21-\x7e]{1,200}")
 
@@ -76,7 +77,7 @@ def receive(key: str = DEFAULT_FORM) -> Response:
         if sender is None:
             label = SENDERS[target.form.sender].label
             raise PayloadError(422, "WRONG_SENDER", f"This form takes {label} only, and this body is not of its shape.")
-        return _accept(target.form, body, sender)
+        return _accept(target, body, sender)
     except PayloadError as error:
         db.session.rollback()
         return webhook_answers.refusal(error)
@@ -156,9 +157,9 @@ def _refuse_unless_proven(body: Body, target: Target, sender: Sender | None) -> 
 
 
 def _is_proven(body: Body, secret: str, sender: Sender | None) -> bool:
-    """By the secret itself, where it came beside the body (and then it has to be right); else in the sender's own way.
+    """By the secret itself, where it came beside the body, else by a signature; else in the sender's own way.
 
-    `?token=` is for senders that can set no header.
+    What came has to be right. `?token=` is for senders that can set no header.
     """
     if not secret:
         return True
@@ -169,7 +170,15 @@ def _is_proven(body: Body, secret: str, sender: Sender | None) -> bool:
     right = [is_same(one, secret) for one in shown if one is not None]
     if right:
         return all(right)
+    is_signed = _is_signed(body, secret)
+    if is_signed is not None:
+        return is_signed
     return sender is not None and sender.proof(body.raw, request.headers, body.says, secret)
+
+
+def _is_signed(body: Body, secret: str) -> bool | None:
+    shown = {name: as_sent(request.headers, name) for name in (*signing.STANDARD, signing.OLDER)}
+    return signing.is_signed(secret, {name: text for name, text in shown.items() if text is not None}, body.raw)
 
 
 def _unproven() -> PayloadError:
@@ -177,7 +186,7 @@ def _unproven() -> PayloadError:
     return PayloadError(401, "UNAUTHORIZED", message)
 
 
-def _accept(form: Form, body: Body, sender: Sender) -> Response:
+def _accept(target: Target, body: Body, sender: Sender) -> Response:
     found = sender.leads(without_secrets(body.says))
     if len(found) > sender.most_leads:
         raise PayloadError(413, "TOO_MANY_LEADS", f"A body may hold at most {sender.most_leads} leads.")
@@ -185,13 +194,20 @@ def _accept(form: Form, body: Body, sender: Sender) -> Response:
         _refuse_unreadable(lead)
     raw = raw_without_secrets(body.raw, body.says, is_json=body.is_json)
     posts = [_posted(lead, sender, raw if len(found) == 1 else b"") for lead in found]
-    key = clean(request.headers.get("Idempotency-Key", ""))
+    key = clean(request.headers.get("Idempotency-Key", "")) or _message_id(body, target.secret)
     for number, posted in enumerate(posts, start=1):
         posted.idempotency_key = f"{key}#{number}" if key and number > 1 else key
-    saved = [intake.accept(form, posted, source="webhook") for posted in posts]
+    saved = [intake.accept(target.form, posted, source="webhook") for posted in posts]
     g.lead_id = str(saved[0].lead_id) if saved else ""  # for the log line of this request
     correlation = saved[0].correlation_id if saved else webhook_answers.correlation_id()
     return webhook_answers.accepted([one.lead_id for one in saved], correlation)
+
+
+def _message_id(body: Body, secret: str) -> str:
+    """The id that a Standard Webhooks sender repeats with every try; only under its signature is it one."""
+    name, _, signature = signing.STANDARD
+    is_standard = bool(secret) and signature in request.headers and _is_signed(body, secret)
+    return f"{name} {clean(request.headers.get(name, ''))}" if is_standard else ""
 
 
 def _refuse_unreadable(lead: Incoming) -> None:

@@ -42,6 +42,19 @@ SECURITY = {
         "name": "token",
         "description": "The same secret, for senders that can set no header.",
     },
+    "standardWebhooks": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "webhook-signature",
+        "description": "Standard Webhooks, signed with the same secret; `webhook-id` and `webhook-timestamp` (at most "
+        "five minutes off) belong to it.",
+    },
+    "signedBody": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Webhook-Signature",
+        "description": "`sha256=` and the hex HMAC-SHA256 of the body, with the same secret as its key.",
+    },
 }
 HEADERS = {
     "X-Request-ID": {"description": "Names this request in the log.", "schema": TEXT},

@@ -118,6 +118,8 @@ SHARED_SECRET: list[dict[str, list[str]]] = [
     {"sharedSecret": []},
     {"sharedSecretAsBearer": []},
     {"sharedSecretInAddress": []},
+    {"standardWebhooks": []},
+    {"signedBody": []},
 ]
 
 

@@ -13,6 +13,7 @@ LONGEST = 256 * 1024  # letters
 DEEPEST = 32
 
 _PIECE = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],:]|[^\s{}\[\],:"]+')
+_TRAILING = re.compile(r",\s*[}\]]")
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -76,13 +77,17 @@ def read(text: str) -> Node:
 
 def _hint(text: str, position: int) -> str:
     """What people usually meant there."""
-    here = text[position : position + 2]
-    if here[:1] in ("}", "]") or text[:position].rstrip()[-1:] == ",":
+    before, here = text[:position].rstrip()[-1:], text[position:].lstrip()
+    if _TRAILING.match(here if before != "," else f",{here}"):
         return " A comma before a closing bracket is one too many."
-    if here[:1] == "'" or here[:1] in ("“", "”", "„"):
+    if here.startswith(("True", "False", "None")):
+        return " true, false and null are written in small letters."
+    if here[:1] in ("'", "“", "”", "„") or here[:1].isalpha():
         return ' Names and texts stand in straight double quotes: "like this".'
-    if here[:1] == "#" or here in ("//", "/*"):
+    if here[:1] == "#" or here[:2] in ("//", "/*"):
         return " JSON has no comments; take this out."
+    if here[:1] in ("}", "]") and before == ":":
+        return " Something is missing before this bracket."
     return ' Is a comma missing before this "?' if here[:1] == '"' else ""
 
 

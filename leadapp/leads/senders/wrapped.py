@@ -47,7 +47,8 @@ def leads(parsed: Any) -> list[Incoming]:
             answers.put(name, found)
     answers.keep(beside)
     external_id = next((found for name in IDS if (found := id_of(beside.get(name)))), "")
-    return [Incoming(dict(answers), external_id, is_yes(beside.get("is_test", beside.get("test"))))]
+    is_test = any(map(is_yes, (beside.get("is_test", beside.get("test")), inside.get("is_test"))))
+    return [Incoming(dict(answers), external_id, is_test)]
 
 
 def _opened(parsed: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
