@@ -28,6 +28,8 @@ def fault(raw: bytes, charset: str = "") -> PayloadError:
         (b'{"a": 1,}', "INVALID_JSON", (1, 9, 8)),
         (b"{'a': 1}", "INVALID_JSON", (1, 2, 1)),
         (b'{"a": NaN}', "INVALID_JSON", (1, 7, 6)),
+        (b'{"a": NaNx, b c: 1}', "INVALID_JSON", (1, 7, 6)),
+        (b'{"a": -Infinity1, 2 3: 4}', "INVALID_JSON", (1, 7, 6)),
         (b"[1,\n -Infinity]", "INVALID_JSON", (2, 2, 5)),
         ('{"ä": Infinity}'.encode(), "INVALID_JSON", (1, 7, 7)),
         (b'{"a": 01}', "INVALID_JSON", (1, 8, 7)),

@@ -225,7 +225,7 @@ def _faults(text: str) -> Iterator[tuple[str, int, list[str]]]:
             is_key = bool(keys) and keys[-1] is not None
         elif word == ":":
             is_key = False
-        elif word in _CONSTANTS:
+        elif word.startswith(_CONSTANTS):  # json stops there, whatever follows
             yield "INVALID_JSON", token.start(), [name for name in path if name]
         elif is_key and keys and (known := keys[-1]) is not None:
             path[-1] = json.loads(word, strict=False)
