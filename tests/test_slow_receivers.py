@@ -153,7 +153,7 @@ def test_a_job_that_waits_for_a_thread_leaves_the_processor_to_others(app, monke
     monkeypatch.setattr(work._senders, "out", {over})
     monkeypatch.setattr(work, "LANES", 0)
     began = time.thread_time()
-    assert work._room(time.monotonic() + 0.3) == 0
+    assert work._room(time.monotonic() + 0.3, 0) == 0
     assert time.thread_time() - began < 0.1
 
 

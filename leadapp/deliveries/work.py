@@ -112,21 +112,32 @@ def _fail_for(dead: Sequence[UUID]) -> None:
 def run(wanted: Wanted, longest: float = LONGEST_RUN) -> list[UUID]:
     """Claim and send slices until nothing is claimable, STOP is set or the time is over.
 
-    Returns the ids of rows that became permanently_failed.
+    While slices come in full, the next one is claimed before the last one has landed: threads send while this one
+    waits for the database. Returns the ids of rows that became permanently_failed.
     """
     ends = time.monotonic() + longest
+    flight = _Flight(current_app._get_current_object())  # type: ignore[attr-defined]
     dead: list[UUID] = []
-    while not STOP.is_set() and (room := _room(ends)):
-        claimed_at = time.monotonic()
-        claims = claim(replace(wanted, room=room), worker_name())
-        if not claims:
-            break
-        settled = _send_all(claims, claimed_at + settings().lease_seconds)
-        outbox.withdraw_jobs([(one.lead_id, one.purpose) for one in claims if one.delivery_id not in wanted.ids])
-        dead += [row.id for row in settled if row.state is DeliveryState.PERMANENTLY_FAILED]
-        if time.monotonic() > ends:
-            break
+    try:
+        while not STOP.is_set() and (room := _room(ends, len(flight.waiting))):
+            claimed_at = time.monotonic()
+            claims = claim(replace(wanted, room=room), worker_name())
+            if not claims and not flight.waiting:
+                break
+            flight.begin(claims, claimed_at + settings().lease_seconds)
+            dead += flight.land(leaving=settings().pool if len(claims) == settings().pool else 0)
+            _withdraw_jobs(flight.take_landed(), wanted.ids)
+            if time.monotonic() > ends:
+                break
+        dead += flight.land()
+    finally:  # also when this job breaks: what was sent must not be forgotten
+        flight.let_go()
+    _withdraw_jobs(flight.take_landed(), wanted.ids)
     return dead
+
+
+def _withdraw_jobs(landed: Sequence[Claim], own: Sequence[UUID]) -> None:
+    outbox.withdraw_jobs([(one.lead_id, one.purpose) for one in landed if one.delivery_id not in own])
 
 
 def finish(seconds: float) -> None:
@@ -136,43 +147,65 @@ def finish(seconds: float) -> None:
         time.sleep(0.02)
 
 
-def _room(until: float) -> int:
+def _room(until: float, waiting: int) -> int:
     """How many threads are free; waits for one while receivers that hang hold them all."""
-    while (room := settings().pool * LANES - len(_senders.out)) <= 0 and time.monotonic() < until:
+    while (room := settings().pool * LANES - len(_senders.out) - waiting) <= 0 and time.monotonic() < until:
         if STOP.wait(0.02):
             break
     return max(room, 0)
 
 
-def _send_all(claims: Sequence[Claim], lease_end: float) -> list[Settled]:
-    if _senders.pool is None:
-        _senders.pool = ThreadPoolExecutor(settings().pool * LANES, thread_name_prefix="send")
-    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    sends = {_senders.pool.submit(_send_in_context, app, one, lease_end): one.destination_id for one in claims}
-    patience_ends = min(time.monotonic() + PATIENCE, lease_end)
-    waiting = {future for future, destination in sends.items() if destination not in _senders.slow}
-    settled: list[Settled] = []
-    _let_go(app, set(sends) - waiting)
-    try:
-        while waiting:
-            done, waiting = wait(waiting, max(0.0, patience_ends - time.monotonic()), FIRST_COMPLETED)
-            if not done:
-                _senders.slow |= {sends[future] for future in waiting}
-                break
-            more, waiting = wait(waiting, GATHER)  # what ends in the same moment is settled in the same transaction
-            settled += _settle([future.result() for future in (*done, *more)])
-    finally:  # also when this job breaks: what was sent must not be forgotten
-        _let_go(app, waiting)
-    return settled
+class _Flight:
+    """The sends that one run waits for."""
 
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self.waiting: dict[Future[Result], tuple[Claim, float]] = {}  # the claim, and until when it is waited for
+        self.landed: list[Claim] = []
 
-def _let_go(app: Flask, sends: set["Future[Result]"]) -> None:
-    """These are settled in their own threads, when they are over, together with whatever else is over by then."""
+    def begin(self, claims: Sequence[Claim], lease_end: float) -> None:
+        """Hand them to the threads. Who was slow the last time is not waited for."""
+        if _senders.pool is None:
+            _senders.pool = ThreadPoolExecutor(settings().pool * LANES, thread_name_prefix="send")
+        patience_ends = min(time.monotonic() + PATIENCE, lease_end)
+        for one in claims:
+            self.waiting[_senders.pool.submit(_send_in_context, self.app, one, lease_end)] = (one, patience_ends)
+            self.landed.append(one)
+        self.let_go({future for future, (one, _) in self.waiting.items() if one.destination_id in _senders.slow})
 
-    def settle_what_is_over(future: "Future[Result]") -> None:
+    def land(self, leaving: int = 0) -> list[UUID]:
+        """Settle what is over until no more than `leaving` are waited for. Returns what became permanently_failed."""
+        dead: list[UUID] = []
+        while len(self.waiting) > leaving:
+            first_end = min(ends for _, ends in self.waiting.values())
+            done, _ = wait(self.waiting, max(0.0, first_end - time.monotonic()), FIRST_COMPLETED)
+            if done:
+                done, _ = wait(self.waiting, GATHER)  # what ends in the same moment settles in the same transaction
+                dead += self._settle(done)
+            else:
+                late = {future for future, (_, ends) in self.waiting.items() if ends <= time.monotonic()}
+                _senders.slow |= {self.waiting[future][0].destination_id for future in late}
+                self.let_go(late)
+        return dead
+
+    def _settle(self, done: set["Future[Result]"]) -> list[UUID]:
+        settled = _settle([future.result() for future in done])
+        for future in done:
+            del self.waiting[future]
+        return [row.id for row in settled if row.state is DeliveryState.PERMANENTLY_FAILED]
+
+    def let_go(self, sends: set["Future[Result]"] | None = None) -> None:
+        """These (all, when none are named) settle themselves in their own threads, together with what is over then."""
+        gone = set(self.waiting) if sends is None else sends
+        _senders.out |= gone
+        for future in gone:
+            del self.waiting[future]
+            future.add_done_callback(self._settle_what_is_over)
+
+    def _settle_what_is_over(self, future: "Future[Result]") -> None:
         try:
             _senders.over.append(future.result())
-            with app.app_context():
+            with self.app.app_context():
                 with _senders.turn:
                     results = _take_over()
                     settled = _settle(results)
@@ -181,9 +214,12 @@ def _let_go(app: Flask, sends: set["Future[Result]"]) -> None:
         finally:
             _senders.out.discard(future)
 
-    _senders.out |= sends
-    for future in sends:
-        future.add_done_callback(settle_what_is_over)
+    def take_landed(self) -> list[Claim]:
+        """The claims that this run need not wait for any longer, each once."""
+        waiting = {one.delivery_id for one, _ in self.waiting.values()}
+        landed = [one for one in self.landed if one.delivery_id not in waiting]
+        self.landed = [one for one in self.landed if one.delivery_id in waiting]
+        return landed
 
 
 def _take_over() -> list[Result]:
