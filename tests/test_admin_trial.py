@@ -113,10 +113,15 @@ def test_a_form_without_leads_offers_a_test(desk):
 def test_every_snippet_has_the_address_and_a_copy_button(desk):
     form = add_form()
     page = desk.text(f"/admin/forms/details/?id={form.id}")
-    for one in snippets("http://localhost/f/contact", "<form action='http://localhost/f/contact'></form>"):
+    for one in snippets("http://localhost/f/contact", "<form action='http://localhost/f/contact'></form>", "Contact"):
         assert "http://localhost/f/contact" in one.text
         assert f'data-copy="snippet-{one.name}"' in page
         assert one.title in page
+
+
+def test_the_frame_of_a_form_is_titled_and_escaped():
+    frame = next(one for one in snippets("http://localhost/f/a", "<form ></form>", 'Ada "& Co"') if one.name == "frame")
+    assert frame.text.startswith('<iframe src="http://localhost/f/a" title="Ada &quot;&amp; Co&quot;"')
 
 
 def test_the_health_of_a_destination_is_said(desk):

@@ -186,7 +186,7 @@ class FormView(DeskView):
             "admin/form.html",
             row=row,
             address=form_address(row),
-            snippets=snippets(form_address(row), html_snippet(row)),
+            snippets=snippets(form_address(row), html_snippet(row), row.name),
             latest=trial.latest(row, LATEST),
             destinations=list(db.session.scalars(query.order_by(Destination.kind, Destination.name))),
             has_leads=_has_leads(row),
