@@ -13,7 +13,7 @@ from wtforms.validators import DataRequired, Length
 
 from leadapp import audit
 from leadapp.accounts import guard
-from leadapp.admin import showing
+from leadapp.admin import showing, undoing
 from leadapp.admin.causes import WAITING
 from leadapp.admin.deliveries import outcome_badge
 from leadapp.admin.fields import clean, mail_address_problem, options, web_address_problem
@@ -220,14 +220,21 @@ class DestinationView(DeskView):
     def pause(self) -> Any:
         row = self._posted()
         destinations.pause(row.id, clean(request.form.get("reason"))[:200], guard.actor())
-        flash(f"{row.name} is paused. New leads wait for it; nothing is lost.", "success")
+        said = f"{row.name} is paused. New leads wait for it; nothing is lost."
+        undoing.say(said, url_for("destinations.resume"), id=row.id, url=self._way_back(row))
         return self._back(row)
 
     @expose("/resume/", methods=("POST",))
     def resume(self) -> Any:
         row = self._posted()
+        was, reason = row.state, row.state_reason
         destinations.resume(row.id, guard.actor())
-        flash(f"{row.name} is in use again. Everything that waited is sent now.", "success")
+        said = f"{row.name} is in use again. Everything that waited is sent now."
+        if was is DestinationState.ACTIVE or (was is DestinationState.DISABLED and owner_of(row)):
+            flash(said, "success")
+        else:
+            stop = "destinations.pause" if was is DestinationState.PAUSED else "destinations.switch_off"
+            undoing.say(said, url_for(stop), id=row.id, reason=reason[:200], url=self._way_back(row))
         return self._back(row)
 
     @expose("/switch-off/", methods=("POST",))
@@ -236,8 +243,9 @@ class DestinationView(DeskView):
         if variable := owner_of(row):
             flash(f"{row.name} is set by {variable}. Clear it there to switch it off, or pause it here.", "info")
             return self._back(row)
-        destinations.switch_off(row.id, "", guard.actor())
-        flash(f"{row.name} is switched off. New leads do not go there any more.", "success")
+        destinations.switch_off(row.id, clean(request.form.get("reason"))[:200], guard.actor())
+        said = f"{row.name} is switched off. New leads do not go there any more."
+        undoing.say(said, url_for("destinations.resume"), id=row.id, url=self._way_back(row))
         return self._back(row)
 
     @expose("/new-secret/", methods=("POST",))
@@ -257,10 +265,11 @@ class DestinationView(DeskView):
         return row
 
     def _back(self, row: Destination) -> Any:
+        return redirect(self._way_back(row), 303)
+
+    def _way_back(self, row: Destination) -> str:
         target = request.form.get("url", "")
-        if not guard.is_safe_next(target):
-            target = url_for("destinations.details_view", id=row.id)
-        return redirect(target, 303)
+        return target if guard.is_safe_next(target) else url_for("destinations.details_view", id=row.id)
 
 
 def _leave(form: DestinationForm, row: Destination, *, is_owned: bool) -> None:

@@ -14,7 +14,7 @@ from wtforms.validators import DataRequired, Length, Optional
 
 from leadapp import audit
 from leadapp.accounts import guard
-from leadapp.admin import migrating, pins, showing
+from leadapp.admin import migrating, pins, showing, undoing
 from leadapp.admin.fields import (
     LinesField,
     check_copies,
@@ -241,8 +241,9 @@ class FormView(DeskView):
                 row.is_paused = is_paused
                 audit.record(row, "form paused" if is_paused else "form switched on", guard.actor())
         released = 0 if is_paused else release(row)
-        said = f" {showing.plural(released, 'row')} waited and will be sent now." if released else ""
-        flash(("Paused: leads are kept, nobody is told." if is_paused else "Switched on.") + said, "success")
+        waited = f" {showing.plural(released, 'row')} waited and will be sent now." if released else ""
+        said = ("Paused: leads are kept, nobody is told." if is_paused else "Switched on.") + waited
+        undoing.say(said, url_for("desk_forms.pause"), id=row.id, to="on" if is_paused else "paused")
         return redirect(url_for("desk_forms.details_view", id=row.id), 303)
 
 
