@@ -141,3 +141,20 @@ def test_the_health_of_a_destination_is_said(desk):
     page = desk.text(f"/admin/destinations/details/?id={hook.id}")
     for words in ("just now", "3, the first <time", "1,234 ms", "202", "&lt;b&gt;taken&lt;/b&gt;"):
         assert words in page, words
+
+
+def test_the_log_of_a_destination_shows_request_answer_and_duration(desk):
+    form, mail, hook = add_desk()
+    lead = post_lead(form, name="Grace <Hopper>", message="x" * 3000)
+    for kind in (Kind.WEBHOOK, Kind.EMAIL):
+        row = the_row(lead, kind)
+        with transaction():
+            db.session.add(
+                Attempt(delivery_id=row.id, fence=1, number=1, outcome=AttemptOutcome.DELIVERED, duration_ms=7)
+            )
+    page = desk.text(f"/admin/destinations/details/?id={hook.id}")
+    for words in ("POST https://hook.example/x", "lead.received", "xxx…</pre>", "Grace &lt;Hopper&gt;</a>", "7 ms"):
+        assert words in page, words
+    page = desk.text(f"/admin/destinations/details/?id={mail.id}")
+    assert "Mail to owner@shop.example: " in page
+    assert "Grace &lt;Hopper&gt;" in page

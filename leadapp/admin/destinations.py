@@ -8,6 +8,7 @@ from flask import abort, flash, redirect, request, url_for
 from flask_admin import expose
 from markupsafe import Markup
 from sqlalchemy import func, select
+from sqlalchemy.orm import joinedload
 from wtforms import PasswordField, SelectField, StringField, TextAreaField, ValidationError
 from wtforms.validators import DataRequired, Length
 
@@ -15,7 +16,7 @@ from leadapp import audit
 from leadapp.accounts import guard
 from leadapp.admin import showing, undoing
 from leadapp.admin.causes import WAITING
-from leadapp.admin.deliveries import outcome_badge
+from leadapp.admin.deliveries import lead_names, mail_of, outcome_badge
 from leadapp.admin.fields import clean, mail_address_problem, options, web_address_problem
 from leadapp.admin.leads import form_options
 from leadapp.admin.listing import DeskForm, DeskView
@@ -32,6 +33,7 @@ from leadapp.signing import new_secret
 
 EVERY_FORM = "every"
 ATTEMPTS = 20
+SHOWN = 2_000  # characters of a request in the log; the page of the delivery has all of it
 OFFERED = (Kind.EMAIL, Kind.WEBHOOK, Kind.CRM)
 
 
@@ -191,6 +193,7 @@ class DestinationView(DeskView):
     @expose("/details/")
     def details_view(self) -> Any:
         row = self.details_row()
+        attempts = latest_attempts(row)
         waiting = select(func.count()).where(Delivery.destination_id == row.id, Delivery.state.in_(WAITING))
         return self.render(
             "admin/destination.html",
@@ -200,7 +203,9 @@ class DestinationView(DeskView):
             has_secret=db.session.scalar(select(Destination.secret).where(Destination.id == row.id)) is not None,
             may_rotate=may_rotate(row),
             last_success=last_success(row),
-            attempts=latest_attempts(row),
+            attempts=attempts,
+            lead_names=lead_names([one.delivery for one in attempts]) if guard.may(guard.READERS) else {},
+            request_of=request_of if guard.may(guard.READERS) else None,
             outcome_badge=outcome_badge,
             answers=_as_text(row.settings.get("answers")),
         )
@@ -318,7 +323,20 @@ def latest_attempts(row: Destination) -> list[Attempt]:
     newest = select(Delivery.id).where(Delivery.destination_id == row.id)
     newest = newest.order_by(Delivery.created_at.desc(), Delivery.id.desc()).limit(ATTEMPTS)
     query = select(Attempt).where(Attempt.delivery_id.in_(list(db.session.scalars(newest))))
+    query = query.options(joinedload(Attempt.delivery).undefer(Delivery.payload))
     return list(db.session.scalars(query.order_by(Attempt.started_at.desc(), Attempt.id.desc()).limit(ATTEMPTS)))
+
+
+def request_of(row: Delivery) -> tuple[str, str]:
+    """What was asked of the receiver, in one line, and the beginning of its content."""
+    if row.kind is not Kind.EMAIL:
+        return f"POST {row.recipient}", _beginning(row.payload)
+    mail = mail_of(row) or {}
+    return f"Mail to {row.recipient}: {mail.get('subject', '')}"[:300], _beginning(mail.get("text", ""))
+
+
+def _beginning(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def owner_of(row: Destination) -> str:
