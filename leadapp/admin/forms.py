@@ -254,7 +254,10 @@ class FormView(DeskView):
         forms = list(db.session.scalars(select(Form).order_by(Form.name, Form.id)))
         chosen = next((form for form in forms if str(form.id) == request.values.get("form")), None)
         chosen = chosen or next(iter(forms), None)
-        plan = migrating.plan(pasted, form_address(chosen), chosen.honeypot) if chosen and pasted.strip() else None
+        plan = None
+        if chosen and pasted.strip():
+            home = migrating.Home(chosen.site_url, chosen.allowed_origins, chosen.cc_allowed)
+            plan = migrating.plan(pasted, form_address(chosen), chosen.honeypot, home)
         return self.render("admin/migrate.html", forms=forms, chosen=chosen, pasted=pasted, plan=plan)
 
     @expose("/pause/", methods=("POST",))
