@@ -139,7 +139,14 @@ def test_the_health_of_a_destination_is_said(desk):
                     answer="<b>taken</b>", duration_ms=1234)
         )  # fmt: skip
     page = desk.text(f"/admin/destinations/details/?id={hook.id}")
-    for words in ("just now", "3, the first <time", "1 of its last 1 try", "1,234 ms", "202", "&lt;b&gt;taken&lt;/b&gt;"):
+    for words in (
+        "just now",
+        "3, the first <time",
+        "1 of its last 1 try",
+        "1,234 ms",
+        "202",
+        "&lt;b&gt;taken&lt;/b&gt;",
+    ):
         assert words in page, words
 
 

@@ -64,7 +64,8 @@ class FormForm(DeskForm):
         "Site",
         [Optional(), Length(max=500), check_web_address],
         filters=[clean],
-        description="The site that the form stands on.",
+        description="The site that the form stands on, such as https://www.example.com. Where the form names the page "
+        "after sending (_next), it has to be one of this site.",
     )
     allowed_origins = LinesField(
         "Allowed sites",

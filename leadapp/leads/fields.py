@@ -53,6 +53,7 @@ TOKENS = re.compile(
     r"|mfp_separator\w*|wpforms\[(nonce|token)\].*",
     re.IGNORECASE,
 )
+SURE = "score 100 of 100"  # of spam; leads.suspicion gives less
 TRAP, MACHINERY = "trap", "machinery"
 LONGEST = 300  # characters of a name that are looked at
 INNER_MACHINERY = re.compile(r"[\[.]_")  # tx_form[__state], contactForm[_token]
@@ -89,7 +90,7 @@ def understand(
     found = Understood()
     fields = list(leaves(payload))
     traps = (one for one in fields if _is_trap(one, honeypot) and one.text.strip().casefold() not in UNTOUCHED)
-    found.spam_reason = next((f"the hidden field {one.path[-1]} was filled in" for one in traps), "")
+    found.spam_reason = next((f"the hidden field {one.path[-1]} was filled in; {SURE}" for one in traps), "")
     found.next_page = _first(payload, NEXT_PAGE)
     found.is_test = _first(payload, TEST_MARKS).lower() in {"1", "true", "yes", "on"}
     found.attribution = _attribution(payload, page)
