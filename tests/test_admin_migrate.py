@@ -158,6 +158,7 @@ def test_the_page_never_shows_what_was_pasted_as_html(desk):
     assert "<img src=x" not in page
     assert "&lt;script&gt;alert" in page
     assert f"/f/{form.key}&#34; method=" in page
+    assert f'href="/admin/forms/edit/?id={form.id}"' in page
 
 
 def test_the_page_explains_an_empty_paste(desk):
