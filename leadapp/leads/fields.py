@@ -220,12 +220,13 @@ def _attribution(payload: Mapping[str, Any], page: str) -> dict[str, str]:
 def _source(posted: str, found: Mapping[str, str], braid: str) -> str:
     """Posted value, else utm_source, else the click id's network, else the referrer's host, else direct."""
     clicked = next((network for name, network in CLICK_IDS.items() if found[name]), braid)
-    came_from, own = _host(found["referrer"]), _host(found["page_url"])
+    came_from, own = (host_of(found[name]).removeprefix("www.") for name in ("referrer", "page_url"))
     return posted or found["utm_source"] or clicked or (came_from if came_from != own else "") or "direct"
 
 
-def _host(address: str) -> str:
+def host_of(address: str) -> str:
+    """The host of an address that a stranger posted; "" when it is none."""
     try:
-        return (urlsplit(address).hostname or "").removeprefix("www.")
+        return urlsplit(address).hostname or ""
     except ValueError:
         return ""
