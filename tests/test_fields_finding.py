@@ -144,6 +144,12 @@ def test_a_word_before_all_names_says_nothing():
     assert told(understand(form)) == ("Ada Lovelace", "ada@home.example", "", "Please call me about it.")
 
 
+def test_letters_glued_to_all_names_say_nothing():
+    form = {"xname": "Ada Lovelace", "xemail": "ada@home.example", "xtel": "020 7946 0123", "xmsg": "Call"}
+    assert told(understand(form)) == ("Ada Lovelace", "ada@home.example", "020 7946 0123", "Call")
+    assert understand({"tel1": "020", "tel2": "7946", "tel3": "0123"}).message == ""
+
+
 def test_who_keeps_an_animal_is_the_visitor():
     kept = {"owner_name": "Ada Lovelace", "owner_email": "ada@home.example"}
     assert understand({**kept, "pet_name": "Rex"}).email == "ada@home.example"

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, takewhile
 
 from leadapp.leads import field_values as look
 from leadapp.leads.field_names import (
@@ -20,6 +20,7 @@ from leadapp.leads.field_names import (
     OTHERS,
     OWNERS,
     PERSONAL,
+    POLITE,
     STEMS,
     WEAK,
     plain,
@@ -39,7 +40,8 @@ PERSONS = frozenset({"name", "first_name", "last_name"})
 HALVES = {"first_name": ("first", "mei"), "last_name": ("last", "sei")}
 QUESTION = 6  # words or more
 SHARED = 3  # fields that begin with the same word
-SPOKEN = frozenset().union(*NAMES.values(), *WEAK.values(), NOISE, OTHER - PERSONAL, OWNERS, OTHERS, CONFIRMS, GENERIC)
+WORDS_OF_ROLES = frozenset().union(*NAMES.values())
+SPOKEN = frozenset().union(WORDS_OF_ROLES, *WEAK.values(), NOISE, OTHER - PERSONAL, OWNERS, OTHERS, CONFIRMS, GENERIC)
 LONGEST_ROW = 4  # words of a name that are read together
 
 
@@ -97,7 +99,9 @@ def find(fields: Sequence[Leaf], pinned: Mapping[str, str]) -> Finds:
 
 def _own_paths(fields: Sequence[Leaf]) -> list[Path]:
     """Each field's path without the word that the form writes before all its names (`avia_1_1`, `res-phone`)."""
-    firsts = [WORDS.split(one.path[-1])[0] for one in fields]
+    if glued := _glued(fields):
+        return [(*one.path[:-1], one.path[-1][len(glued) :]) for one in fields]
+    firsts = [WORDS.split(one.path[-1][:LONGEST_NAME_OF_A_FIELD])[0] for one in fields]
     common, count = max(Counter(firsts).items(), key=lambda pair: pair[1], default=("", 0))
     if count < SHARED or count * 3 < len(fields) * 2 or plain(common) in SPOKEN or not common.isalpha():
         return [one.path for one in fields]
@@ -106,6 +110,19 @@ def _own_paths(fields: Sequence[Leaf]) -> list[Path]:
         (*one.path[:-1], rest) if first == common and rest else one.path
         for one, first, rest in zip(fields, firsts, rests, strict=True)
     ]
+
+
+def _glued(fields: Sequence[Leaf]) -> str:
+    """What all names begin with, where the rests are words that are known and the wholes are not (`uname`, `umsg`)."""
+    keys = [one.path[-1][:LONGEST_NAME_OF_A_FIELD] for one in fields]
+    if len(keys) < SHARED:
+        return ""
+    first, last = min(keys), max(keys)  # what these two share, all share
+    prefix = "".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
+    if not prefix or prefix in keys:
+        return ""
+    known = [sum(plain(key[start:]) in WORDS_OF_ROLES for key in keys) for start in (0, len(prefix))]
+    return prefix if known[1] > known[0] else ""
 
 
 def is_called(leaf: Leaf, name: str) -> bool:
@@ -247,6 +264,8 @@ def _facts_of(path: Path) -> Facts:
     words = [plain(word) for word in WORDS.split(last)]
     words = [word for word in words if word]
     whole = plain(path[-1])
+    polite = next((one for one in POLITE if last.startswith(one)), "")
+    last = last.removeprefix(polite) if plain(last) not in WORDS_OF_ROLES else last
     others = OTHER.intersection(words) or ({plain(last), whole} & OTHER)
     persons = [word for word in words if word not in PERSONAL]
     scores = {role: _named(role, plain(last), whole, words, is_other=bool(others)) for role in NAMES}

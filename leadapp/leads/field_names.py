@@ -38,6 +38,7 @@ NAMES: dict[str, frozenset[str]] = {
         信箱, youxiang, 이메일, 메일, 이메일주소, 메일주소, 전자우편, mmerge0, ηλεκτρονικο ταχυδρομειο
         ηλεκτρονική διεύθυνση, อีเมล, thu dien tu, surel, имейл адрес, email пошта
         e posta adresiniz, epostaniz, emailcim, correo de contacto, mail pro, email pro
+        mejl, mejladress, elpost, emailadr, mailadr, correo contacto
     """),
     "name": _table("""
         vardas, vardas ir pavarde, vards, nimi ja perekonnanimi, ism, ime in priimek, your name
@@ -63,6 +64,7 @@ NAMES: dict[str, frozenset[str]] = {
         persona contacto, pessoa de contato, personne a contacter, interlocuteur, pseudo, kontaktnavn, yhteyshenkilo
         yetkili, yetkili kisi, контактное лицо, контактна особа, איש קשר, shem, shem male, اسم العميل, الاسم الكريم
         ご芳名, お名前漢字, 氏名漢字, 문의자, 문의자명, 예약자, 예약자명, 신청인, nm, usernm
+        writer, ご担当者様名, 担当者様名, ご担当者様, nombre contacto, nome contatto, nom contact, naam contactpersoon
     """),
     "first_name": _table("""
         name first, your first name, contact first name, first name, first, fname, given name, given
@@ -111,6 +113,7 @@ NAMES: dict[str, frozenset[str]] = {
         recapito, recapiti, num tel, numero portable, telefono fijo, telefone fixo, contacto telefonico
         contato telefonico, telefon do kontaktu, cep no, cep numarasi, irtibat no, контактный номер, ваш номер
         מס טלפון, מספר נייד, رقم التواصل, رقم الاتصال, 日中連絡先, 联系手机, lianxidianhua, best contact number
+        fono, tfno, tlfno, kontaktnummer, tel komorkowy, nr tel, numero contacto, mobilni telefon, telefonicislo
     """),
     "message": _table("""
         zinute, zinja, sonum, xabar, vprasanje, poruka vasa, upit, your message, contact message
@@ -159,6 +162,12 @@ NAMES: dict[str, frozenset[str]] = {
         תוכן הפניה, במה אפשר לעזור, hodaa, كيف يمكننا مساعدتك, طلبك, تفاصيل الطلب, ご用件, ご要件, ご希望, otoiawase
         询问内容, 詢問內容, 諮詢內容, 反馈内容, liuyanneirong
         상담문의, 남기실 메시지, talebiniz, special wishes, wishes
+        msj, su mensaje, peticion, requerimiento, requerimientos, informacion adicional, informacoes adicionais
+        informazioni aggiuntive, informations complementaires, infos complementaires, richieste, richieste particolari
+        esigenze, zusatzinfo, zusatzinfos, zusatzliche informationen, weitere infos, extra informatie
+        aanvullende informatie, verzoek, aanvraag, wensen, dodatkowe informacje, prosba, opis zlecenia
+        yderligere oplysninger, onskemal, дополнительная информация, ek bilgi, その他ご要望
+        补充说明, 其他说明, 추가문의
     """),
 }
 
@@ -177,6 +186,8 @@ NOISE = _table("""
         お, 您的, 你的, 請輸入, الخاص, بك, للتواصل, σας, cua ban, anda, inquiry, enquiry, popup, modal
         footer, home, page, cta, index, sidebar, header, obrigatorio
     """)
+# The same in scripts that write no spaces, before the word that counts.
+POLITE = ("您的", "你的", "请输入", "請輸入", "请填写", "請填寫", "ご", "お", "御")
 # These have a meaning of their own: nothing is guessed from a value beside them, and they spoil a role's word.
 OTHER = _table("""
         order, booking, quote, invoice, member, membership, card, dog, cat, horse, hund, tier, pferd, katze
