@@ -115,6 +115,14 @@ def test_a_trap_is_one_however_it_is_written(trap):
     assert told(understand({**ADA, trap: "x"}, honeypot="my-trap")) == tuple(ADA.values())
 
 
+@pytest.mark.parametrize(
+    "trap", ["wpforms[hp]", "everest_forms[hp]", "tx_powermail_pi1[field][__hp]", "aG9uZXlwb3Q", "b_12345678_9abc"]
+)
+def test_the_traps_of_plug_ins_are_known(trap):
+    assert understand({**ADA, trap: "x"}).spam_reason
+    assert not understand({**ADA, trap: "", "no_hp": "0812345678", "contact[hp]": "0812345678"}).spam_reason
+
+
 @pytest.mark.parametrize("untouched", [False, "false", "", [], None])
 def test_a_box_that_nobody_ticked_is_no_trap_sprung(untouched):
     found = understand({**ADA, "botcheck": untouched})

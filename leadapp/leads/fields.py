@@ -42,7 +42,8 @@ SPECIAL = frozenset(
 UNTOUCHED = frozenset({"", "no", "false"})
 # Honeypots of form services whose names are made up anew for every form, and those of whole families.
 TRAPS = re.compile(
-    r"b_[0-9a-f]{8,}_[0-9a-f]{4,}|_.*gotcha|(.*[\[_-])?honey[-_]?pot([\]_-].*)?|email_address_check|bot[-_]?trap|wpforms\[hp\]",
+    r"b_[0-9a-f]{8,}_[0-9a-f]{4,}|_.*gotcha|(.*[\[_-])?honey[-_]?pot([\]_-].*)?|email_address_check"
+    r"|bot[-_]?trap|(wpforms|everest_forms)\[hp\]|.*\[__hp\]|aG9uZXlwb3Q",
     re.IGNORECASE,
 )
 # One-time tokens and what a page's program adds: of no use to anybody once they were posted.
