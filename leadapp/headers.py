@@ -20,6 +20,7 @@ POLICY: dict[str, tuple[str, ...]] = {
     "frame-ancestors": ("'none'",),
     "form-action": ("'self'",),
 }
+NOBODY = ("'none'",)
 WITH_NONCE = ("script-src", "style-src")
 PRIVATE = ("/admin", "/account")
 ONE_YEAR = 31_536_000
@@ -50,7 +51,7 @@ def allow(directive: str, source: str) -> None:
     """Let this one answer reach one more source.
 
     For a page whose form is answered with a redirect to the customer's site: browsers hold `form-action`
-    against the redirect too.
+    against the redirect too; and for a page that other sites may frame (`frame-ancestors`).
     """
     request.environ.setdefault("leadapp.csp_more", []).append((directive, source))
 
@@ -66,7 +67,8 @@ def _policy(made: str, allowed: tuple[tuple[str, str], ...]) -> str:
     for directive, sources in POLICY.items():
         more = tuple(source for named, source in allowed if named == directive)
         own = (f"'nonce-{made}'",) if made and directive in WITH_NONCE else ()
-        parts.append(" ".join((directive, *sources, *own, *more)))
+        usual = () if more and sources == NOBODY else sources
+        parts.append(" ".join((directive, *usual, *own, *more)))
     return "; ".join(parts)
 
 
@@ -74,6 +76,8 @@ def protect(response: Response) -> Response:
     """Add the headers; what a view has set itself stays."""
     theirs = {name.lower() for name in response.headers.keys()}  # noqa: SIM118 - these headers iterate over pairs
     ours = {**FIXED, "Content-Security-Policy": policy()}
+    if any(directive == "frame-ancestors" for directive, _ in request.environ.get("leadapp.csp_more", ())):
+        theirs.add("x-frame-options")  # which knows no list of sites
     response.headers.extend((name, value) for name, value in ours.items() if name.lower() not in theirs)
     if request.path.startswith(PRIVATE) and "/static/" not in request.path:
         response.headers["Cache-Control"] = "no-store"

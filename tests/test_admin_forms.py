@@ -1,13 +1,16 @@
 """Forms: made and changed by hand, with their snippet and destinations."""
 
+import re
+
 import pytest
 from sqlalchemy import select
 
 from leadapp.accounts.models import RoleName
 from leadapp.audit import AuditEvent
+from leadapp.database import transaction
 from leadapp.deliveries.models import DeliveryState, Destination, DestinationState, Kind, ManagedBy
 from leadapp.extensions import db
-from leadapp.leads.models import Form
+from leadapp.leads.models import Form, LeadStatus
 
 from .desk import Desk
 from .factories import add_desk, add_destination, add_form, post_lead, rows_of
@@ -169,3 +172,19 @@ def test_a_bad_list_is_said_beside_the_field(desk, fields, words):
     add_form()
     assert words in desk.post("/admin/forms/new/", name="x", **fields).text
     assert the_form().key == "contact"
+
+
+def test_a_form_shows_its_numbers_of_thirty_days(desk):
+    form, quiet = add_form(), add_form(key="quote", name="Quote form")
+    good, bad, spam = post_lead(form), post_lead(form), post_lead(form, _gotcha="x")
+    with transaction():
+        bad.status = LeadStatus.PERMANENTLY_FAILED
+        db.session.add(bad)
+    assert (good.status, spam.is_spam) == (LeadStatus.DELIVERED, True)
+    page = desk.text(f"/admin/forms/details/?id={form.id}")
+    figures = re.findall(r"<strong>(\d+)</strong> <span>([^<]+)</span>", page)
+    assert figures == [("2", "received in 30 days"), ("1", "delivered"), ("1", "need you"), ("1", "kept as spam")]
+    page = desk.text("/admin/forms/")
+    assert "Leads, 30 days" in page
+    assert f"flt1_form_is={form.id}" in page
+    assert f"flt1_form_is={quiet.id}" not in page

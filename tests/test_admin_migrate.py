@@ -39,7 +39,7 @@ def test_each_field_is_named_for_what_it_will_be():
         "phone": "phone",
         "message": "message",
         "company": "answer",
-        "_next": "special",
+        "_next": "ignored",
         "_webhook": "ignored",
         "utm_source": "where it came from",
         "_gotcha": "special",
@@ -89,6 +89,50 @@ def test_the_first_of_two_forms_counts():
 def test_files_need_the_right_encoding():
     plan = migrating.plan("<form><input type=file name=cv></form>", HERE)
     assert any("enctype" in note for note in plan.notes)
+    assert plan.snippet.startswith(f'<form action="{HERE}" method="post" enctype="multipart/form-data"><input')
+
+
+HOME = migrating.Home("https://shop.example", ["https://b.example"], ["boss@shop.example"])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "home", "meaning", "words"),
+    [
+        ("_next", "/thanks", HOME, "special", "gets to https://shop.example/thanks."),
+        ("_next", "https://b.example/ok", HOME, "special", "gets to https://b.example/ok."),
+        ("redirect", "https://c.example/ok", HOME, "ignored", "does not know https://c.example."),
+        ("_next", "/thanks", migrating.Home(), "ignored", "does not know its own site"),
+        ("_next", "/thanks", migrating.Home("", ["https://b.example"]), "special", "the allowed site"),
+        ("_next", "", HOME, "special", "own site"),
+        ("_cc", "Boss@shop.example", HOME, "special", "a copy goes there"),
+        ("_cc", "boss@shop.example, x@y.example", HOME, "ignored", "x@y.example is not on the form's list"),
+        ("_template", "table", HOME, "ignored", "one layout"),
+        ("_captcha", "false", HOME, "ignored", "no captcha here"),
+        ("wbraid", "", HOME, "where it came from", "source"),
+    ],
+)
+def test_a_special_field_is_judged_by_its_value_and_by_what_the_form_allows(name, value, home, meaning, words):
+    html = f'<form><input name="email"><input type="hidden" name="{name}" value="{value}"></form>'
+    line = next(line for line in migrating.plan(html, HERE, home=home).lines if line.name == name)
+    assert (line.meaning, words in line.why) == (meaning, True), line.why
+
+
+@pytest.mark.parametrize(
+    ("html", "words"),
+    [
+        ('<form netlify netlify-honeypot="website"><input name=email><input name=website></form>', "“website”"),
+        ('<form><input name=email><div class="g-recaptcha"></div></form>', "captcha"),
+        ('<form onsubmit="return send()"><input name=email></form>', "onsubmit"),
+    ],
+)
+def test_what_the_snippet_cannot_change_is_said(html, words):
+    assert any(words in note for note in migrating.plan(html, HERE).notes)
+
+
+def test_a_trap_that_is_known_here_needs_no_word():
+    for trap, own in (("bot-field", ""), ("website", "website")):
+        html = f'<form data-netlify-honeypot="{trap}"><input name=email><input name="{trap}"></form>'
+        assert not any("trap" in note for note in migrating.plan(html, HERE, own).notes)
 
 
 def test_the_forms_own_trap_is_a_trap():
@@ -114,6 +158,7 @@ def test_the_page_never_shows_what_was_pasted_as_html(desk):
     assert "<img src=x" not in page
     assert "&lt;script&gt;alert" in page
     assert f"/f/{form.key}&#34; method=" in page
+    assert f'href="/admin/forms/edit/?id={form.id}"' in page
 
 
 def test_the_page_explains_an_empty_paste(desk):

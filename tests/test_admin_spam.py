@@ -80,7 +80,7 @@ def test_not_spam_asks_first_and_changes_nothing_yet(desk, form):
     lead = post_spam(form, name="Bot")
     page = desk.post(NOT_SPAM, rowid=str(lead.id)).text
     assert "Not spam?" in page
-    assert "the hidden field _gotcha was filled in" in page
+    assert "the hidden field _gotcha was filled in; score 100 of 100" in page
     assert fresh(lead).is_spam
     assert states(lead) == {S.HELD}
 

@@ -113,10 +113,15 @@ def test_a_form_without_leads_offers_a_test(desk):
 def test_every_snippet_has_the_address_and_a_copy_button(desk):
     form = add_form()
     page = desk.text(f"/admin/forms/details/?id={form.id}")
-    for one in snippets("http://localhost/f/contact", "<form action='http://localhost/f/contact'></form>"):
+    for one in snippets("http://localhost/f/contact", "<form action='http://localhost/f/contact'></form>", "Contact"):
         assert "http://localhost/f/contact" in one.text
         assert f'data-copy="snippet-{one.name}"' in page
         assert one.title in page
+
+
+def test_the_frame_of_a_form_is_titled_and_escaped():
+    frame = next(one for one in snippets("http://localhost/f/a", "<form ></form>", 'Ada "& Co"') if one.name == "frame")
+    assert frame.text.startswith('<iframe src="http://localhost/f/a" title="Ada &quot;&amp; Co&quot;"')
 
 
 def test_the_health_of_a_destination_is_said(desk):
@@ -134,5 +139,29 @@ def test_the_health_of_a_destination_is_said(desk):
                     answer="<b>taken</b>", duration_ms=1234)
         )  # fmt: skip
     page = desk.text(f"/admin/destinations/details/?id={hook.id}")
-    for words in ("just now", "3, the first <time", "1,234 ms", "202", "&lt;b&gt;taken&lt;/b&gt;"):
+    for words in (
+        "just now",
+        "3, the first <time",
+        "1 of its last 1 try",
+        "1,234 ms",
+        "202",
+        "&lt;b&gt;taken&lt;/b&gt;",
+    ):
         assert words in page, words
+
+
+def test_the_log_of_a_destination_shows_request_answer_and_duration(desk):
+    form, mail, hook = add_desk()
+    lead = post_lead(form, name="Grace <Hopper>", message="x" * 3000)
+    for kind in (Kind.WEBHOOK, Kind.EMAIL):
+        row = the_row(lead, kind)
+        with transaction():
+            db.session.add(
+                Attempt(delivery_id=row.id, fence=1, number=1, outcome=AttemptOutcome.DELIVERED, duration_ms=7)
+            )
+    page = desk.text(f"/admin/destinations/details/?id={hook.id}")
+    for words in ("POST https://hook.example/x", "lead.received", "xxx…</pre>", "Grace &lt;Hopper&gt;</a>", "7 ms"):
+        assert words in page, words
+    page = desk.text(f"/admin/destinations/details/?id={mail.id}")
+    assert "Mail to owner@shop.example: " in page
+    assert "Grace &lt;Hopper&gt;" in page

@@ -109,6 +109,61 @@ def test_a_forms_own_honeypot_is_never_an_answer_or_a_role():
     assert "your-mail" in found.spam_reason
 
 
+@pytest.mark.parametrize("trap", ["_gotcha", "botcheck", "bot-field", "Bot-Field", "BotCheck", "my-trap", "My-Trap"])
+def test_a_trap_is_one_however_it_is_written(trap):
+    assert understand({**ADA, trap: "x"}, honeypot="my-trap").spam_reason
+    assert told(understand({**ADA, trap: "x"}, honeypot="my-trap")) == tuple(ADA.values())
+
+
+@pytest.mark.parametrize(
+    "trap", ["wpforms[hp]", "everest_forms[hp]", "tx_powermail_pi1[field][__hp]", "aG9uZXlwb3Q", "b_12345678_9abc"]
+)
+def test_the_traps_of_plug_ins_are_known(trap):
+    assert understand({**ADA, trap: "x"}).spam_reason
+    assert not understand({**ADA, trap: "", "no_hp": "0812345678", "contact[hp]": "0812345678"}).spam_reason
+
+
+@pytest.mark.parametrize("untouched", [False, "false", "", [], None])
+def test_a_box_that_nobody_ticked_is_no_trap_sprung(untouched):
+    found = understand({**ADA, "botcheck": untouched})
+    assert (found.spam_reason, found.answers) == ("", {})
+    assert understand({**ADA, "botcheck": True}).spam_reason
+
+
+def test_the_key_of_the_form_is_no_answer_in_any_spelling():
+    assert understand({**ADA, "accessKey": "contact", "API_KEY": "contact", "Form-Name": "contact"}).answers == {}
+
+
+@pytest.mark.parametrize(
+    ("payload", "page"), [({"gbraid": "x"}, ""), ({"wbraid": "x"}, ""), ({}, "https://shop.example/?gbraid=x")]
+)
+def test_a_click_on_an_iphone_came_from_google_ads_too(payload, page):
+    assert understand({**ADA, **payload}, page=page).attribution["lead_source"] == "google ads"
+
+
+def test_what_hubspot_puts_beside_its_fields_stays_beside_them():
+    fields = [{"objectTypeId": "0-1", "name": name, "value": value} for name, value in ADA.items()]
+    found = understand({"fields": fields, "context": {"pageName": "Contact"}})
+    assert (told(found), found.answers) == (tuple(ADA.values()), {"context": {"pageName": "Contact"}})
+
+
+def test_a_word_before_all_names_says_nothing():
+    form = {"zq_1": "Ada Lovelace", "zq_2": "ada@home.example", "zq_3": "Please call me about it."}
+    assert told(understand(form)) == ("Ada Lovelace", "ada@home.example", "", "Please call me about it.")
+
+
+def test_letters_glued_to_all_names_say_nothing():
+    form = {"xname": "Ada Lovelace", "xemail": "ada@home.example", "xtel": "020 7946 0123", "xmsg": "Call"}
+    assert told(understand(form)) == ("Ada Lovelace", "ada@home.example", "020 7946 0123", "Call")
+    assert understand({"tel1": "020", "tel2": "7946", "tel3": "0123"}).message == ""
+
+
+def test_who_keeps_an_animal_is_the_visitor():
+    kept = {"owner_name": "Ada Lovelace", "owner_email": "ada@home.example"}
+    assert understand({**kept, "pet_name": "Rex"}).email == "ada@home.example"
+    assert understand(kept).email == ""
+
+
 def test_a_field_without_a_name_is_no_honeypot():
     assert understand({"": "Anything"}).spam_reason == ""
 

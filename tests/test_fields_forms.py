@@ -1,4 +1,5 @@
-"""Which field is which, in 235 forms as they stand in public code: names of fields as found, values invented.
+"""Which field is which: in 235 forms as they stand in public code, names of fields as found and values invented, and
+in 289 that were made up after the habits of plug-ins, services and site builders, to look for what was still missed.
 
 Right in all four roles (e-mail, name, phone, message), measured on the day this was written:
 
@@ -7,9 +8,10 @@ Right in all four roles (e-mail, name, phone, message), measured on the day this
 | tuned.json, 94 | looked at while the tables and scores were made | 41.5 % | 100 % |
 | unseen.json, 87 | set aside by hash before that; collected by the same person, so not wholly unknown | 50.6 % | 98.9 % at first sight, 100 % now |
 | fresh.json, 54 | collected after the code stood still, from other searches | - | 98.1 % at first sight, 100 % now |
+| habits.json, 289 | made up later in four rounds, after how plug-ins, services and trades name fields | 82 % | at first sight 84, 88 and 80 % of the rounds, each after the one before had been mended; 100 % now, without three forms that say too little |
 
-The honest number for forms nobody has seen is the 98.1 %. Invented values are cleaner than people's; forms whose names
-and values both say nothing cannot be known.
+The honest number for forms nobody has seen lies between the 98.1 % (forms from public code) and the 80 % (hard ones).
+Invented values are cleaner than people's; forms whose names and values both say nothing cannot be known.
 """
 
 import json
@@ -42,7 +44,7 @@ def test_a_real_form_is_understood(form):
     assert told(found) == form["expected"], found.reasons
 
 
-@pytest.mark.parametrize("name", ["tuned.json", "unseen.json", "fresh.json"])
+@pytest.mark.parametrize("name", ["tuned.json", "unseen.json", "fresh.json", "habits.json"])
 @pytest.mark.parametrize("role", ROLES)
 def test_ninety_five_of_a_hundred_are_right_in_every_role(name, role):
     forms = forms_of(name)

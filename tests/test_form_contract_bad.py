@@ -344,3 +344,46 @@ def test_the_tree_loses_no_value(payload):
 )
 def test_any_name_is_a_path_of_at_most_32_steps(text):
     assert 1 <= len(path_of(text)) <= 32
+
+
+BROKEN = [
+    "//[",
+    "http://[::1",
+    "http://[x",
+    "https://a:b:c/",
+    "http://\u2100.example",
+    "//\ufe55@x",
+    "http://[v1.x]",
+    "a b",
+]
+
+
+@pytest.mark.parametrize("address", BROKEN)
+@pytest.mark.parametrize("field", ["page_url", "source_url", "landing_page", "referrer", "_next", "_replyto", "_cc"])
+def test_an_address_that_is_none_costs_no_lead(desk, client, field, address):
+    body = {"name": "Ada", "email": "ada@home.example", "_subject": "From %{siteName}", field: address}
+    answers = [client.post("/f/contact", data=body, headers=JSON) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert lead_count() == 2
+
+
+@pytest.mark.parametrize("address", ["//[", "http://[::1", "http://[x", "https://a:b:c/"])
+@pytest.mark.parametrize("header", ["Referer", "Origin"])
+def test_a_broken_referer_or_origin_costs_no_lead(desk, client, header, address):
+    answer = client.post("/f/contact", data={"name": "Ada"}, headers={header: address, **HTML})
+    assert (answer.status_code, lead_count()) == (303, 1)
+    assert client.get("/f/contact/thanks", headers={header: address}).status_code == 200
+
+
+SPECIAL_FIELDS = st.sampled_from(
+    "_next _redirect retURL _replyto _subject subject from_name _cc ccemail _format _language utm_source gclid wbraid "
+    "referrer page_url source_url landing_page lead_source _test _made access_key email phone name".split()
+)
+NASTY = st.sampled_from([*BROKEN, "\r\nBcc: x@y.example", "%{siteName}%{x}", "\u202e", "=1+1", "@", "[", "😀" * 300])
+
+
+@LOOSE
+@given(st.dictionaries(SPECIAL_FIELDS, NASTY | st.text(max_size=20), min_size=1, max_size=5))
+def test_no_value_of_a_special_field_breaks_a_post(app: Flask, desk, payload):
+    answer = app.test_client().post("/f/contact", json={**payload, "message": "Hello"}, headers=JSON)
+    assert answer.status_code == 200, payload

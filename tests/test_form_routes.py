@@ -143,7 +143,7 @@ def test_a_damaged_body_is_saved_with_the_problem_noted(desk, client):
         ("application/json", b"[1, 2"),
         ("application/json", b"[]"),
         ("application/json", b'{"a":' * 100_000),
-        ("multipart/form-data", b"name=Ada"),
+        ("multipart/form-data", b"no field in sight"),
         ("multipart/form-data; boundary=y", b"--x\r\nnothing"),
     ],
 )

@@ -89,3 +89,9 @@ def test_the_bytes_of_files_are_left_out_of_the_raw_copy():
 def test_a_part_without_a_name_is_kept():
     raw = b'--x\r\nContent-Disposition: form-data; name=""\r\n\r\nlost?\r\n--x--\r\n'
     assert payload("multipart/form-data; boundary=x", raw) == {"field": "lost?"}
+
+
+@pytest.mark.parametrize("raw", [b"name=Ada&message=Hello+there", b'{"name": "Ada", "message": "Hello there"}'])
+@pytest.mark.parametrize("header", ["multipart/form-data", "multipart/form-data; boundary=nowhere"])
+def test_what_is_no_multipart_at_all_is_read_as_what_it_is(header, raw):
+    assert payload(header, raw) == {"name": "Ada", "message": "Hello there"}

@@ -8,14 +8,15 @@ from flask import abort, flash, redirect, request, url_for
 from flask_admin import expose
 from markupsafe import Markup
 from sqlalchemy import func, select
+from sqlalchemy.orm import joinedload
 from wtforms import PasswordField, SelectField, StringField, TextAreaField, ValidationError
 from wtforms.validators import DataRequired, Length
 
 from leadapp import audit
 from leadapp.accounts import guard
-from leadapp.admin import showing
+from leadapp.admin import showing, undoing
 from leadapp.admin.causes import WAITING
-from leadapp.admin.deliveries import outcome_badge
+from leadapp.admin.deliveries import lead_names, mail_of, outcome_badge
 from leadapp.admin.fields import clean, mail_address_problem, options, web_address_problem
 from leadapp.admin.leads import form_options
 from leadapp.admin.listing import DeskForm, DeskView
@@ -32,6 +33,7 @@ from leadapp.signing import new_secret
 
 EVERY_FORM = "every"
 ATTEMPTS = 20
+SHOWN = 2_000  # characters of a request in the log; the page of the delivery has all of it
 OFFERED = (Kind.EMAIL, Kind.WEBHOOK, Kind.CRM)
 
 
@@ -191,6 +193,7 @@ class DestinationView(DeskView):
     @expose("/details/")
     def details_view(self) -> Any:
         row = self.details_row()
+        attempts = latest_attempts(row)
         waiting = select(func.count()).where(Delivery.destination_id == row.id, Delivery.state.in_(WAITING))
         return self.render(
             "admin/destination.html",
@@ -200,7 +203,9 @@ class DestinationView(DeskView):
             has_secret=db.session.scalar(select(Destination.secret).where(Destination.id == row.id)) is not None,
             may_rotate=may_rotate(row),
             last_success=last_success(row),
-            attempts=latest_attempts(row),
+            attempts=attempts,
+            lead_names=lead_names([one.delivery for one in attempts]) if guard.may(guard.READERS) else {},
+            request_of=request_of if guard.may(guard.READERS) else None,
             outcome_badge=outcome_badge,
             answers=_as_text(row.settings.get("answers")),
         )
@@ -220,14 +225,21 @@ class DestinationView(DeskView):
     def pause(self) -> Any:
         row = self._posted()
         destinations.pause(row.id, clean(request.form.get("reason"))[:200], guard.actor())
-        flash(f"{row.name} is paused. New leads wait for it; nothing is lost.", "success")
+        said = f"{row.name} is paused. New leads wait for it; nothing is lost."
+        undoing.say(said, url_for("destinations.resume"), id=row.id, url=self._way_back(row))
         return self._back(row)
 
     @expose("/resume/", methods=("POST",))
     def resume(self) -> Any:
         row = self._posted()
+        was, reason = row.state, row.state_reason
         destinations.resume(row.id, guard.actor())
-        flash(f"{row.name} is in use again. Everything that waited is sent now.", "success")
+        said = f"{row.name} is in use again. Everything that waited is sent now."
+        if was is DestinationState.ACTIVE or (was is DestinationState.DISABLED and owner_of(row)):
+            flash(said, "success")
+        else:
+            stop = "destinations.pause" if was is DestinationState.PAUSED else "destinations.switch_off"
+            undoing.say(said, url_for(stop), id=row.id, reason=reason[:200], url=self._way_back(row))
         return self._back(row)
 
     @expose("/switch-off/", methods=("POST",))
@@ -236,8 +248,9 @@ class DestinationView(DeskView):
         if variable := owner_of(row):
             flash(f"{row.name} is set by {variable}. Clear it there to switch it off, or pause it here.", "info")
             return self._back(row)
-        destinations.switch_off(row.id, "", guard.actor())
-        flash(f"{row.name} is switched off. New leads do not go there any more.", "success")
+        destinations.switch_off(row.id, clean(request.form.get("reason"))[:200], guard.actor())
+        said = f"{row.name} is switched off. New leads do not go there any more."
+        undoing.say(said, url_for("destinations.resume"), id=row.id, url=self._way_back(row))
         return self._back(row)
 
     @expose("/new-secret/", methods=("POST",))
@@ -257,10 +270,11 @@ class DestinationView(DeskView):
         return row
 
     def _back(self, row: Destination) -> Any:
+        return redirect(self._way_back(row), 303)
+
+    def _way_back(self, row: Destination) -> str:
         target = request.form.get("url", "")
-        if not guard.is_safe_next(target):
-            target = url_for("destinations.details_view", id=row.id)
-        return redirect(target, 303)
+        return target if guard.is_safe_next(target) else url_for("destinations.details_view", id=row.id)
 
 
 def _leave(form: DestinationForm, row: Destination, *, is_owned: bool) -> None:
@@ -309,7 +323,20 @@ def latest_attempts(row: Destination) -> list[Attempt]:
     newest = select(Delivery.id).where(Delivery.destination_id == row.id)
     newest = newest.order_by(Delivery.created_at.desc(), Delivery.id.desc()).limit(ATTEMPTS)
     query = select(Attempt).where(Attempt.delivery_id.in_(list(db.session.scalars(newest))))
+    query = query.options(joinedload(Attempt.delivery).undefer(Delivery.payload))
     return list(db.session.scalars(query.order_by(Attempt.started_at.desc(), Attempt.id.desc()).limit(ATTEMPTS)))
+
+
+def request_of(row: Delivery) -> tuple[str, str]:
+    """What was asked of the receiver, in one line, and the beginning of its content."""
+    if row.kind is not Kind.EMAIL:
+        return f"POST {row.recipient}", _beginning(row.payload)
+    mail = mail_of(row) or {}
+    return f"Mail to {row.recipient}: {mail.get('subject', '')}"[:300], _beginning(mail.get("text", ""))
+
+
+def _beginning(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
 
 
 def owner_of(row: Destination) -> str:

@@ -5,7 +5,7 @@ import secrets
 from typing import Any
 from uuid import UUID
 
-from flask import abort, flash, redirect, request, url_for
+from flask import abort, flash, g, redirect, request, url_for
 from flask_admin import expose
 from markupsafe import Markup
 from sqlalchemy import or_, select
@@ -14,7 +14,7 @@ from wtforms.validators import DataRequired, Length, Optional
 
 from leadapp import audit
 from leadapp.accounts import guard
-from leadapp.admin import migrating, pins, showing
+from leadapp.admin import migrating, pins, showing, undoing
 from leadapp.admin.fields import (
     LinesField,
     check_copies,
@@ -30,8 +30,9 @@ from leadapp.deliveries import outbox, words
 from leadapp.deliveries.models import Delivery, DeliveryState, Destination, HeldReason
 from leadapp.extensions import db
 from leadapp.leads import copies, trial
-from leadapp.leads.models import Form, Lead
+from leadapp.leads.models import Form, Lead, LeadStatus
 from leadapp.leads.snippet import form_address, html_snippet
+from leadapp.ops import stats
 
 KEY = re.compile(r"[a-z0-9][a-z0-9_-]{1,63}")
 RELEASED_AT_ONCE = 500
@@ -63,7 +64,8 @@ class FormForm(DeskForm):
         "Site",
         [Optional(), Length(max=500), check_web_address],
         filters=[clean],
-        description="The site that the form stands on.",
+        description="The site that the form stands on, such as https://www.example.com. Where the form names the page "
+        "after sending (_next), it has to be one of this site.",
     )
     allowed_origins = LinesField(
         "Allowed sites",
@@ -108,6 +110,23 @@ def _state(_view: Any, _context: Any, row: Form, _name: str) -> Markup:
     return showing.badge(paused if row.is_paused else words.Words("takes leads", words.SENT, "good"))
 
 
+def numbers_of(form: Form) -> stats.Leads:
+    """Its leads of the last thirty days; counted once for all forms of a page."""
+    if "form_numbers" not in g:
+        g.form_numbers = {one.id: found for one, found in stats.count(stats.MOST_DAYS).forms}
+    found: stats.Leads = g.form_numbers.get(form.id) or stats.Leads()
+    return found
+
+
+def _needs_you(_view: Any, _context: Any, row: Form, _name: str) -> Markup:
+    count = numbers_of(row).by_status[LeadStatus.PERMANENTLY_FAILED]
+    if not count:
+        return Markup('<span class="muted">none</span>')
+    address = url_for("leads.index_view", flt0_where_it_stands_is=LeadStatus.PERMANENTLY_FAILED, flt1_form_is=row.id)
+    shown = showing.badge(words.Words(showing.plural(count, "lead"), words.NEEDS_YOU, "bad"))
+    return Markup('<a href="{}">{}</a>').format(address, shown)
+
+
 class FormView(DeskView):
     """Forms on people's sites."""
 
@@ -121,13 +140,22 @@ class FormView(DeskView):
     can_create = True
     can_edit = True
     form = FormForm
-    column_list = ("name", "site_url", "is_paused", "created_at")
-    column_labels = {"site_url": "Site", "is_paused": "State", "created_at": "Made"}
+    column_list = ("name", "site_url", "is_paused", "leads", "needs_you", "created_at")
+    column_labels = {
+        "site_url": "Site",
+        "is_paused": "State",
+        "leads": "Leads, 30 days",
+        "needs_you": "Needs you",
+        "created_at": "Made",
+    }
     column_sortable_list = ("name", "created_at")
     column_default_sort = ("id", False)
     column_formatters = {
         "name": _name,
+        "site_url": lambda _v, _c, row, _n: row.site_url or Markup('<span class="muted">not said</span>'),
         "is_paused": _state,
+        "leads": lambda _v, _c, row, _n: f"{numbers_of(row).received:,}",
+        "needs_you": _needs_you,
         "created_at": lambda _v, _c, row, _n: showing.when(row.created_at),
     }
 
@@ -185,8 +213,9 @@ class FormView(DeskView):
         return self.render(
             "admin/form.html",
             row=row,
+            figures=_figures(row),
             address=form_address(row),
-            snippets=snippets(form_address(row), html_snippet(row)),
+            snippets=snippets(form_address(row), html_snippet(row), row.name),
             latest=trial.latest(row, LATEST),
             destinations=list(db.session.scalars(query.order_by(Destination.kind, Destination.name))),
             has_leads=_has_leads(row),
@@ -226,7 +255,10 @@ class FormView(DeskView):
         forms = list(db.session.scalars(select(Form).order_by(Form.name, Form.id)))
         chosen = next((form for form in forms if str(form.id) == request.values.get("form")), None)
         chosen = chosen or next(iter(forms), None)
-        plan = migrating.plan(pasted, form_address(chosen), chosen.honeypot) if chosen and pasted.strip() else None
+        plan = None
+        if chosen and pasted.strip():
+            home = migrating.Home(chosen.site_url, chosen.allowed_origins, chosen.cc_allowed)
+            plan = migrating.plan(pasted, form_address(chosen), chosen.honeypot, home)
         return self.render("admin/migrate.html", forms=forms, chosen=chosen, pasted=pasted, plan=plan)
 
     @expose("/pause/", methods=("POST",))
@@ -241,9 +273,26 @@ class FormView(DeskView):
                 row.is_paused = is_paused
                 audit.record(row, "form paused" if is_paused else "form switched on", guard.actor())
         released = 0 if is_paused else release(row)
-        said = f" {showing.plural(released, 'row')} waited and will be sent now." if released else ""
-        flash(("Paused: leads are kept, nobody is told." if is_paused else "Switched on.") + said, "success")
+        waited = f" {showing.plural(released, 'row')} waited and will be sent now." if released else ""
+        said = ("Paused: leads are kept, nobody is told." if is_paused else "Switched on.") + waited
+        undoing.say(said, url_for("desk_forms.pause"), id=row.id, to="on" if is_paused else "paused")
         return redirect(url_for("desk_forms.details_view", id=row.id), 303)
+
+
+def _figures(form: Form) -> list[tuple[int, str, str]]:
+    """Number, word and list of its leads: the last thirty days."""
+    found = numbers_of(form)
+    kinds: tuple[tuple[int, str, dict[str, Any]], ...] = (
+        (found.received, "received in 30 days", {}),
+        (found.by_status[LeadStatus.DELIVERED], "delivered", {"flt0_where_it_stands_is": LeadStatus.DELIVERED}),
+        (
+            found.by_status[LeadStatus.PERMANENTLY_FAILED],
+            "need you",
+            {"flt0_where_it_stands_is": LeadStatus.PERMANENTLY_FAILED},
+        ),
+        (found.spam, "kept as spam", {"flt2_spam_is": "yes"}),
+    )
+    return [(count, said, url_for("leads.index_view", flt1_form_is=form.id, **more)) for count, said, more in kinds]
 
 
 def _has_leads(form: Form) -> bool:

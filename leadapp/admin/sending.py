@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from leadapp.accounts import guard
 from leadapp.accounts.guard import Access
+from leadapp.admin import undoing
 from leadapp.admin.showing import plural
 from leadapp.deliveries import outbox
 from leadapp.deliveries.models import Delivery, DeliveryState, before
@@ -84,8 +85,13 @@ def answer(view: Any, operation: Operation, ids: Sequence[UUID]) -> Any:
         return redirect(back, 303)
     if request.form.get("confirmed") != "yes":
         return view.render("admin/confirm.html", back=back, operation=operation, rows=rows, **summary(rows))
+    were_held = any(row.state is DeliveryState.HELD for row in rows)  # nobody can put these on hold again
     changed = operation.run([row.id for row in rows])
-    flash(f"{plural(len(changed), 'row')} {operation.done}.", "success")
+    said = f"{plural(len(changed), 'row')} {operation.done}."
+    if operation.name == "cancel" and not were_held:
+        undoing.say_of_rows(said, url_for("deliveries.operate", verb="again"), changed, back)
+    else:
+        flash(said, "success")
     return redirect(back, 303)
 
 

@@ -52,6 +52,7 @@ def init_app(app: Flask) -> None:
         pretty=pretty,
         size=size,
         plural=plural,
+        unpacked=json.loads,
     )
     app.jinja_env.globals.update(
         delivery_words=delivery_words,

@@ -1,6 +1,7 @@
 """What to paste where: plain HTML, a script, and the site builders that people use. Pure."""
 
 from dataclasses import dataclass
+from html import escape
 
 FETCH = """<script>
 document.querySelector("#contact").addEventListener("submit", async (event) => {{
@@ -20,6 +21,9 @@ add_filter( 'wpcf7_form_action_url', fn() => '{address}' );
 add_filter( 'wpcf7_load_js', '__return_false' ); // or Contact Form 7 sends the form itself"""
 
 
+FRAME = '<iframe src="{address}" title="{title}" width="100%" height="700" style="border: 0"></iframe>'
+
+
 @dataclass(frozen=True)
 class Snippet:
     """One way to connect a site: what it is for, how to do it, what to paste."""
@@ -30,8 +34,8 @@ class Snippet:
     text: str
 
 
-def snippets(address: str, html: str) -> list[Snippet]:
-    """Every way for the form at this address; `html` is its plain form."""
+def snippets(address: str, html: str, title: str) -> list[Snippet]:
+    """Every way for the form at this address; `html` is its plain form, `title` what people call it."""
     framed = html.replace("<form ", '<form target="_top" ', 1)
     return [
         Snippet(
@@ -39,6 +43,12 @@ def snippets(address: str, html: str) -> list[Snippet]:
             "Plain HTML",
             "Paste this where the form should stand, and style it as you like. It works without JavaScript.",
             html,
+        ),
+        Snippet(
+            "frame",
+            "Our page with the form, in a frame or as a link",
+            "The form's address is a page that holds it already: link to it, or paste this where it should stand.",
+            FRAME.format(address=address, title=escape(title)),
         ),
         Snippet(
             "fetch",

@@ -9,7 +9,7 @@ from flask import flash, redirect, request, url_for
 from sqlalchemy import func, select
 
 from leadapp.accounts import guard
-from leadapp.admin import sending
+from leadapp.admin import sending, undoing
 from leadapp.admin.showing import plural
 from leadapp.deliveries.models import Delivery, DeliveryState
 from leadapp.extensions import db
@@ -77,7 +77,9 @@ def answer(view: Any, verdict: Verdict, ids: Sequence[UUID]) -> Any:
     if request.form.get("confirmed") != "yes":
         return view.render("admin/sort.html", back=back, verdict=verdict, leads=leads, rows=_rows(verdict, leads))
     changed = verdict.run([lead.id for lead in leads], guard.actor())
-    flash(f"{plural(len(changed), 'lead')} {verdict.done}.", "success")
+    other = next(one for one in VERDICTS.values() if one is not verdict)
+    said = f"{plural(len(changed), 'lead')} {verdict.done}."
+    undoing.say_of_rows(said, url_for("leads.sort", verb=other.name), changed, back)
     return redirect(back, 303)
 
 

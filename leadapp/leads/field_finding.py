@@ -1,12 +1,15 @@
 """Which field plays which role: names first, then values; each find with a score and a reason."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import chain, takewhile
 
 from leadapp.leads import field_values as look
 from leadapp.leads.field_names import (
+    ANIMALS,
     CONFIRMS,
     GENERIC,
     LEADING,
@@ -16,6 +19,8 @@ from leadapp.leads.field_names import (
     OTHER,
     OTHERS,
     OWNERS,
+    PERSONAL,
+    POLITE,
     STEMS,
     WEAK,
     plain,
@@ -24,13 +29,20 @@ from leadapp.leads.field_payload import Leaf, Path
 
 PINNED = 1000
 ENOUGH = 40  # a field below this score does not play the role
-FIRST, EXACT, TRIMMED, AMONG, INSIDE, BESIDE_OTHER, WEAKLY = 106, 100, 90, 70, 55, 45, 35
+FIRST, EXACT, TRIMMED, IN_A_ROW, AMONG, INSIDE, BESIDE_OTHER, WEAKLY = 106, 100, 90, 86, 70, 55, 45, 35
 LONGEST_NAME_OF_A_FIELD = 300
 PARTS = re.compile(r"[\[\]]+|\.(?=\S)|(?<=\d)/")  # lead[email], lead.email, 0-1/email
 WORDS = re.compile(r"(?<=[a-zа-яёà-ÿ])(?=[A-ZА-ЯЁ])|[\W_]+")
 NOT_ALONE = frozenset({"first", "last", "given", "family", "second", "from", "to", "sei", "mei", "ten", "ad", "not"})
 SAID_AGAIN = ("確認", "확인", "确认")
 HOLDERS = frozenset("full value val number e164 international".split())
+PERSONS = frozenset({"name", "first_name", "last_name"})
+HALVES = {"first_name": ("first", "mei"), "last_name": ("last", "sei")}
+QUESTION = 6  # words or more
+SHARED = 3  # fields that begin with the same word
+WORDS_OF_ROLES = frozenset().union(*NAMES.values())
+SPOKEN = frozenset().union(WORDS_OF_ROLES, *WEAK.values(), NOISE, OTHER - PERSONAL, OWNERS, OTHERS, CONFIRMS, GENERIC)
+LONGEST_ROW = 4  # words of a name that are read together
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,8 @@ class Facts:
     is_owners: bool
     is_others: bool
     is_confirm: bool
+    is_animals: bool = False
+    is_keepers: bool = False
 
 
 @dataclass
@@ -72,13 +86,43 @@ def find(fields: Sequence[Leaf], pinned: Mapping[str, str]) -> Finds:
         leaf = next((one for one in fields if is_called(one, name)), None)
         if leaf and role in NAMES and leaf.path not in finds.used:
             finds.take(role, leaf, PINNED, f"the form says so ({shown(leaf)})")
-    known = [(one, facts_of(one.path)) for one in fields]
+    known = [(one, facts_of(path)) for one, path in zip(fields, _own_paths(fields), strict=True)]
+    if any(facts.is_animals for _, facts in known):  # `owner_name` beside `pet_name`: the animal's, not the site's
+        known = [(one, replace(facts, is_owners=facts.is_owners and not facts.is_keepers)) for one, facts in known]
     for role in ("email", "phone", "first_name", "last_name", "name", "message"):
         if role not in finds.texts:
             _by_name(finds, role, known)
     _settle_names(finds)
-    _by_value(finds, fields)
+    _by_value(finds, known)
     return finds
+
+
+def _own_paths(fields: Sequence[Leaf]) -> list[Path]:
+    """Each field's path without the word that the form writes before all its names (`avia_1_1`, `res-phone`)."""
+    if glued := _glued(fields):
+        return [(*one.path[:-1], one.path[-1][len(glued) :]) for one in fields]
+    firsts = [WORDS.split(one.path[-1][:LONGEST_NAME_OF_A_FIELD])[0] for one in fields]
+    common, count = max(Counter(firsts).items(), key=lambda pair: pair[1], default=("", 0))
+    if count < SHARED or count * 3 < len(fields) * 2 or plain(common) in SPOKEN or not common.isalpha():
+        return [one.path for one in fields]
+    rests = [one.path[-1][len(common) :].lstrip("_-.: ") for one in fields]
+    return [
+        (*one.path[:-1], rest) if first == common and rest else one.path
+        for one, first, rest in zip(fields, firsts, rests, strict=True)
+    ]
+
+
+def _glued(fields: Sequence[Leaf]) -> str:
+    """What all names begin with, where the rests are words that are known and the wholes are not (`uname`, `umsg`)."""
+    keys = [one.path[-1][:LONGEST_NAME_OF_A_FIELD] for one in fields]
+    if len(keys) < SHARED:
+        return ""
+    first, last = min(keys), max(keys)  # what these two share, all share
+    prefix = "".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
+    if not prefix or prefix in keys:
+        return ""
+    known = [sum(plain(key[start:]) in WORDS_OF_ROLES for key in keys) for start in (0, len(prefix))]
+    return prefix if known[1] > known[0] else ""
 
 
 def is_called(leaf: Leaf, name: str) -> bool:
@@ -160,11 +204,13 @@ def _settle_names(finds: Finds) -> None:
             finds.give_back(role)
 
 
-def _by_value(finds: Finds, fields: Sequence[Leaf]) -> None:
+def _by_value(finds: Finds, known: Sequence[tuple[Leaf, Facts]]) -> None:
     """What no name told: a number written like a phone's, a name in a numbered field, the longest free text."""
+    facts_by = {one.path: facts for one, facts in known}
+    fields = [one for one, _ in known]
     free = [one for one in fields if one.path not in finds.used and not one.is_list]
-    free = [one for one in free if not facts_of(one.path).is_other and not look.is_switch(one.text)]
-    generic = [one for one in free if facts_of(one.path).is_generic]
+    free = [one for one in free if not facts_by[one.path].is_other and not look.is_switch(one.text)]
+    generic = [one for one in free if facts_by[one.path].is_generic]
     if "phone" not in finds.texts:
         written = [one for one in free if look.is_written_like_a_phone(one.text)]
         phones = [one for one in generic if look.is_phone(one.text)] or written
@@ -173,14 +219,13 @@ def _by_value(finds: Finds, fields: Sequence[Leaf]) -> None:
     if not finds.texts.keys() & {"name", "first_name", "last_name"}:
         _name_by_value(finds, fields, [one for one in generic if one.path not in finds.used])
     if "message" not in finds.texts:
-        texts = [one for one in free if one.path not in finds.used and _may_be_message(one)]
+        texts = [one for one in free if one.path not in finds.used and _may_be_message(one, facts_by[one.path])]
         if texts:
             longest = max(texts, key=lambda one: len(one.text))
             finds.take("message", longest, WEAKLY + 5, f"its value is the longest free text ({shown(longest)})")
 
 
-def _may_be_message(leaf: Leaf) -> bool:
-    facts = facts_of(leaf.path)
+def _may_be_message(leaf: Leaf, facts: Facts) -> bool:
     if facts.is_owners or facts.is_others or not look.is_prose(leaf.text) or look.is_address(leaf.text):
         return False
     if facts.scores.keys() - {"message"}:
@@ -219,19 +264,34 @@ def _facts_of(path: Path) -> Facts:
     words = [plain(word) for word in WORDS.split(last)]
     words = [word for word in words if word]
     whole = plain(path[-1])
+    polite = next((one for one in POLITE if last.startswith(one)), "")
+    last = last.removeprefix(polite) if plain(last) not in WORDS_OF_ROLES else last
     others = OTHER.intersection(words) or ({plain(last), whole} & OTHER)
+    persons = [word for word in words if word not in PERSONAL]
     scores = {role: _named(role, plain(last), whole, words, is_other=bool(others)) for role in NAMES}
+    if others and others <= PERSONAL:
+        found = {role: _named(role, "".join(persons), "", persons, is_other=False) for role in PERSONS}
+        scores |= {role: min(score, AMONG) for role, score in found.items()}
     if gravity := re.fullmatch(r"input_\d+[._]([36])", path[-1]):
         scores["first_name" if gravity[1] == "3" else "last_name"] = AMONG
     is_generic = all(word in GENERIC or any(map(str.isdigit, word)) for word in words)
+    tail = [*(word for word in words if not word.isdigit()), *words[-1:]]  # `email_2`, not `email-yui_3_2_1`
     return Facts(
         {role: score for role, score in scores.items() if score},
         is_other=bool(others),
         is_generic=is_generic,
-        is_owners=(bool(OWNERS.intersection(words)) or plain(last) in OWNERS) and "reply" not in words,
-        is_others=not is_generic and bool(OTHERS.intersection(words)),
-        is_confirm=(not is_generic and bool(CONFIRMS.intersection(words))) or any(map(last.__contains__, SAID_AGAIN)),
+        is_owners=_is_owners(words, plain(last)),
+        is_others=not is_generic and bool(OTHERS.intersection(tail)),
+        is_confirm=(not is_generic and bool(CONFIRMS.intersection(tail))) or any(map(last.__contains__, SAID_AGAIN)),
+        is_animals=bool(ANIMALS.intersection(words)),
+        is_keepers="owner" in words,
     )
+
+
+def _is_owners(words: Sequence[str], last: str) -> bool:
+    """`email_to`, `recipient`; but not a question that happens to hold such a word."""
+    is_named = last in OWNERS or bool(OWNERS.intersection(words))
+    return is_named and "reply" not in words and len(words) < QUESTION
 
 
 def _named(role: str, last: str, whole: str, words: Sequence[str], *, is_other: bool) -> int:
@@ -251,8 +311,20 @@ def _named(role: str, last: str, whole: str, words: Sequence[str], *, is_other: 
     if not is_other and {last, joined} & WEAK.get(role, frozenset()):
         return WEAKLY
     hits = [word for word in words if word in table and len(word) > 2 and word not in NOT_ALONE]
+    if not is_other and _in_a_row(role, words):
+        return IN_A_ROW
     if hits and not is_other:
         return max(AMONG - 3 * (len(core) - 1), INSIDE)
     if hits or any(stem in last for stem in STEMS.get(role, ())):
         return 0 if {"fax", "telefax"} & set(words) else (BESIDE_OTHER if is_other else INSIDE)
     return 0
+
+
+def _in_a_row(role: str, words: Sequence[str]) -> bool:
+    """Words that mean the role together stand side by side: `name-1-last-name`, `last_name_d97c`, `name (awf_last)`."""
+    if role in HALVES and {"name", *chain(*HALVES.values())}.intersection(words) in [
+        {"name", one} for one in HALVES[role]
+    ]:
+        return True
+    spans = range(2, min(LONGEST_ROW, len(words) - 1) + 1)
+    return any("".join(words[at : at + span]) in NAMES[role] for span in spans for at in range(len(words) - span + 1))

@@ -37,6 +37,8 @@ NAMES: dict[str, frozenset[str]] = {
         電子メール, ご連絡先メールアドレス, 邮箱, 电子邮箱, 邮件, 电子邮件, 郵箱, 電子郵件, 電子郵箱, 電郵
         信箱, youxiang, 이메일, 메일, 이메일주소, 메일주소, 전자우편, mmerge0, ηλεκτρονικο ταχυδρομειο
         ηλεκτρονική διεύθυνση, อีเมล, thu dien tu, surel, имейл адрес, email пошта
+        e posta adresiniz, epostaniz, emailcim, correo de contacto, mail pro, email pro
+        mejl, mejladress, elpost, emailadr, mailadr, correo contacto
     """),
     "name": _table("""
         vardas, vardas ir pavarde, vards, nimi ja perekonnanimi, ism, ime in priimek, your name
@@ -58,6 +60,11 @@ NAMES: dict[str, frozenset[str]] = {
         성명, 이름을, 담당자, 담당자명, 고객명, 신청자명, 작성자, ονομα, ονοματεπώνυμο, onoma, onomateponymo
         ชื่อ, ชื่อนามสกุล, ho ten, ho va ten, hoten, hovaten, ten, nama, nama lengkap, what is your name
         wer sind sie
+        osoba kontaktowa, osoba do kontaktu, kontaktna osoba, kontaktni osoba, referente, persona de contacto
+        persona contacto, pessoa de contato, personne a contacter, interlocuteur, pseudo, kontaktnavn, yhteyshenkilo
+        yetkili, yetkili kisi, контактное лицо, контактна особа, איש קשר, shem, shem male, اسم العميل, الاسم الكريم
+        ご芳名, お名前漢字, 氏名漢字, 문의자, 문의자명, 예약자, 예약자명, 신청인, nm, usernm
+        writer, ご担当者様名, 担当者様名, ご担当者様, nombre contacto, nome contatto, nom contact, naam contactpersoon
     """),
     "first_name": _table("""
         name first, your first name, contact first name, first name, first, fname, given name, given
@@ -103,6 +110,10 @@ NAMES: dict[str, frozenset[str]] = {
         τηλεφωνο, κινητο, κινητό τηλέφωνο, tilefono, thilefono, kinito, เบอร์โทร, เบอร์โทรศัพท์, โทรศัพท์
         so dien thoai, dien thoai, sdt, dienthoai, sodienthoai, no hp, nomor hp, telepon, no telepon
         nomor telepon, no telp, nohp, nomor whatsapp, no wa, telpon, телефонен номер
+        recapito, recapiti, num tel, numero portable, telefono fijo, telefone fixo, contacto telefonico
+        contato telefonico, telefon do kontaktu, cep no, cep numarasi, irtibat no, контактный номер, ваш номер
+        מס טלפון, מספר נייד, رقم التواصل, رقم الاتصال, 日中連絡先, 联系手机, lianxidianhua, best contact number
+        fono, tfno, tlfno, kontaktnummer, tel komorkowy, nr tel, numero contacto, mobilni telefon, telefonicislo
     """),
     "message": _table("""
         zinute, zinja, sonum, xabar, vprasanje, poruka vasa, upit, your message, contact message
@@ -145,6 +156,18 @@ NAMES: dict[str, frozenset[str]] = {
         상담내용, 요청사항, 메모, 하고싶은말, μηνυμα, το μηνυμα σας, minima, mynima, σχολια, ερωτηση
         ข้อความ, รายละเอียด, noi dung, noidung, loi nhan, tin nhan, ghi chu, yeu cau, pesan, keterangan
         isi pesan, komentar, catatan, deskripsi
+        forespørgsel, forespoergsel, din forespørgsel, din forespoergsel, descriptif, precisez votre demande
+        cuentanos, tu consulta, como podemos ajudar, como podemos ayudarte, come possiamo aiutarti
+        w czym mozemy pomoc, hvad kan vi hjælpe med, hur kan vi hjälpa, чем можем помочь, опишите задачу, задача
+        תוכן הפניה, במה אפשר לעזור, hodaa, كيف يمكننا مساعدتك, طلبك, تفاصيل الطلب, ご用件, ご要件, ご希望, otoiawase
+        询问内容, 詢問內容, 諮詢內容, 反馈内容, liuyanneirong
+        상담문의, 남기실 메시지, talebiniz, special wishes, wishes
+        msj, su mensaje, peticion, requerimiento, requerimientos, informacion adicional, informacoes adicionais
+        informazioni aggiuntive, informations complementaires, infos complementaires, richieste, richieste particolari
+        esigenze, zusatzinfo, zusatzinfos, zusatzliche informationen, weitere infos, extra informatie
+        aanvullende informatie, verzoek, aanvraag, wensen, dodatkowe informacje, prosba, opis zlecenia
+        yderligere oplysninger, onskemal, дополнительная информация, ek bilgi, その他ご要望
+        补充说明, 其他说明, 추가문의
     """),
 }
 
@@ -163,6 +186,8 @@ NOISE = _table("""
         お, 您的, 你的, 請輸入, الخاص, بك, للتواصل, σας, cua ban, anda, inquiry, enquiry, popup, modal
         footer, home, page, cta, index, sidebar, header, obrigatorio
     """)
+# The same in scripts that write no spaces, before the word that counts.
+POLITE = ("您的", "你的", "请输入", "請輸入", "请填写", "請填寫", "ご", "お", "御")
 # These have a meaning of their own: nothing is guessed from a value beside them, and they spoil a role's word.
 OTHER = _table("""
         order, booking, quote, invoice, member, membership, card, dog, cat, horse, hund, tier, pferd, katze
@@ -200,7 +225,7 @@ OTHER = _table("""
 WEAK = {
     "phone": _table("""
         number, numero, nummer, numer, номер, contact, contacto, contato, contatto, kontakt, hp, no, num
-        연락, 联系方式, 聯絡方式, 連絡先, liên hệ, lienhe, phone email, telefono email, cf phone, mob
+        연락, 联系方式, 聯絡方式, lianxifangshi, 連絡先, liên hệ, lienhe, phone email, telefono email, cf phone, mob
     """),
     "email": _table("""
         contact, contacto, contato, contatto, kontakt, address, contact info, phone email, email phone
@@ -211,16 +236,20 @@ WEAK = {
         kunde, from, company contact, contact person
     """),
 }
+# Beside these a name is a person's after all: whoever books, orders, asks for a quote.
+PERSONAL = _table("booking, quote, reservation, appointment, order, member, membership, invoice")
+# Who keeps an animal is the visitor, not the owner of the site.
+ANIMALS = _table("pet, dog, cat, horse, puppy, animal, hund, katze, pferd, tier, chien, chat, perro, gato, cane, hond")
 # Somebody else's: the owner's own address must never become the visitor's, a friend's only if there is no other.
 OWNERS = _table("""
         admin, recipient, recipients, to, owner, sendto, mailto, emailto, tomail, toemail, cc, bcc, ccemail
         receiver, support, empfaenger, empfänger, destinatario, destinataire, komu, cimzett, alici, notify
-        notification, noreply, office, debug, debugemail, adminemail, siteemail, agent, получатель, нимани
+        notification, noreply, debug, debugemail, adminemail, siteemail, agent, получатель, нимани
         sales, webmaster, site, hidden, merchant, seller
     """)
 OTHERS = _table("""
         friend, friends, freund, freundes, ami, amigo, referee, partner, spouse, emergency, second
-        secondary, other, alternative, alternate, child, parent, barn, barnets, kind, kindes, 2
+        secondary, other, alternative, alternate, child, barn, barnets, kind, kindes, 2
         second guest, colleague, manager, boss, teacher
     """)
 CONFIRMS = _table("""
@@ -243,13 +272,14 @@ STEMS: dict[str, tuple[str, ...]] = {
     for role, words in {
         "email": "email epost eposta correo courriel メール 邮箱 邮件 郵件 이메일 почт البريد อีเมล אימייל",
         "phone": """
-            phone telefon telephon telefo mobil whatsapp handy телефон 電話 电话 手机 手機 전화 휴대
+            phone telefon telephon telefo mobil whatsapp handy numbertoreach телефон 電話 电话 手机 手機 전화 휴대
             الهاتف الجوال טלפון τηλεφων โทร
         """,
         "message": """
             message nachricht mensaje mensagem messagg wiadomosc besked meddeland comment kommentar inquiry enquiry
             question anfrage anliegen beschreibung description сообщен
-            コメント 問い合わせ 問合せ 留言 문의 الرسالة הודע μηνυμ
+            コメント 問い合わせ 問合せ 留言 詢問 询问 咨询 諮詢 需求 문의 الرسالة הודע μηνυμ canwehelp canihelp tellus
+            aboutyou
         """,
         "name": "fullname nachname vorname 名前 氏名 姓名 이름 성함 الاسم username",
     }.items()
@@ -258,6 +288,7 @@ STEMS: dict[str, tuple[str, ...]] = {
 GENERIC = _table("""
         field, fields, input, text, textfield, singleline, single, line, q, nf, entry, item, meta, wpforms
         form, forms, answer, question, f, ff, textarea, email, tel, name, data, custom, value, values
-        control, element, box, id, ninja, cf, la, mm, mmerge, component, short, multiline, multi, area, long
+        control, element, box, id, ninja, cf, fld, kb, yui, editable
+        la, mm, mmerge, component, short, multiline, multi, area, long
         texto, resposta, respuesta, curta, corta, texte, court, testo
     """)

@@ -42,13 +42,19 @@ def as_text(value: Any) -> str:
 
 
 def unwrap(payload: Mapping[str, Any]) -> Mapping[str, Any]:
-    """`{"mailBody": {...}}`, `{"form": "a=1&b=2"}`, `{"fields": [{"name", "value"}]}`: the form inside."""
+    """`{"mailBody": {...}}`, `{"form": "a=1&b=2"}`, `{"fields": [{"name", "value"}]}`: the form inside.
+
+    What stands beside a list of names and values (HubSpot: where it was sent from) stays beside its fields.
+    """
     wrappers = [name for name in payload if name.casefold() in WRAPPERS]
     if len(wrappers) != 1:
         return payload
-    inner = _inner(payload[wrappers[0]])
-    rest = {name: value for name, value in payload.items() if name != wrappers[0]}
-    if not inner or any(name in inner for name in rest) or any(not name.startswith("_") for name in rest):
+    value = payload[wrappers[0]]
+    inner = _inner(value)
+    rest = {name: one for name, one in payload.items() if name != wrappers[0]}
+    if not inner or any(name in inner for name in rest):
+        return payload
+    if not isinstance(value, list) and any(not name.startswith("_") for name in rest):
         return payload
     return {**rest, **inner}
 

@@ -29,16 +29,21 @@ PAGE = ("page_url", "source_url", "landing_page", "_page")
 TEST_MARKS = ("_test", "_sandbox")
 UTM = ("utm_source", "utm_medium", "utm_campaign", "utm_term", "utm_content")
 CLICK_IDS = {"gclid": "google ads", "fbclid": "facebook", "msclkid": "microsoft ads"}
+BRAIDS = {"gbraid": "google ads", "wbraid": "google ads"}  # what Google puts in gclid's place on iPhones
+KEYS = frozenset({"access_key", "accesskey", "apikey", "api_key", "form-name"})  # the form's own, in any case
 SPECIAL = frozenset(
     (
         *(*NEXT_PAGE, *REPLY_TO, *PAGE, *TEST_MARKS, *UTM, *CLICK_IDS, *CAPTCHAS, *HONEYPOTS),
-        *("lead_source", "referrer", "gbraid", "wbraid", "access_key", "apikey", "form-name", "from_name"),
+        *("lead_source", "referrer", *BRAIDS, *KEYS, "from_name"),
         *("ccemail", "webhook", "csrf_token", "csrfmiddlewaretoken", "authenticity_token", "form_build_id"),
     )
 )
+# A trap that is a box to tick: what scripts post for one that nobody ticked (React's forms: `botcheck: false`).
+UNTOUCHED = frozenset({"", "no", "false"})
 # Honeypots of form services whose names are made up anew for every form, and those of whole families.
 TRAPS = re.compile(
-    r"b_[0-9a-f]{8,}_[0-9a-f]{4,}|_.*gotcha|(.*[\[_-])?honey[-_]?pot([\]_-].*)?|email_address_check|bot[-_]?trap|wpforms\[hp\]",
+    r"b_[0-9a-f]{8,}_[0-9a-f]{4,}|_.*gotcha|(.*[\[_-])?honey[-_]?pot([\]_-].*)?|email_address_check"
+    r"|bot[-_]?trap|(wpforms|everest_forms)\[hp\]|.*\[__hp\]|aG9uZXlwb3Q",
     re.IGNORECASE,
 )
 # One-time tokens and what a page's program adds: of no use to anybody once they were posted.
@@ -49,6 +54,7 @@ TOKENS = re.compile(
     r"|mfp_separator\w*|wpforms\[(nonce|token)\].*",
     re.IGNORECASE,
 )
+SURE = "score 100 of 100"  # of spam; leads.suspicion gives less
 TRAP, MACHINERY = "trap", "machinery"
 LONGEST = 300  # characters of a name that are looked at
 INNER_MACHINERY = re.compile(r"[\[.]_")  # tx_form[__state], contactForm[_token]
@@ -84,9 +90,8 @@ def understand(
     payload = unwrap(payload)
     found = Understood()
     fields = list(leaves(payload))
-    found.spam_reason = next(
-        (f"the hidden field {one.path[-1]} was filled in" for one in fields if _is_trap(one, honeypot)), ""
-    )
+    traps = (one for one in fields if _is_trap(one, honeypot) and one.text.strip().casefold() not in UNTOUCHED)
+    found.spam_reason = next((f"the hidden field {one.path[-1]} was filled in; {SURE}" for one in traps), "")
     found.next_page = _first(payload, NEXT_PAGE)
     found.is_test = _first(payload, TEST_MARKS).lower() in {"1", "true", "yes", "on"}
     found.attribution = _attribution(payload, page)
@@ -140,7 +145,8 @@ def _fill_in(found: Understood, finds: Finds) -> None:
 
 
 def _is_trap(leaf: Leaf, honeypot: str) -> bool:
-    is_own = honeypot != "" and honeypot in (leaf.path[-1], ".".join(leaf.path))
+    own = honeypot.casefold()
+    is_own = own != "" and own in (leaf.path[-1].casefold(), ".".join(leaf.path).casefold())
     return is_own or _means_nothing(leaf.path) == TRAP
 
 
@@ -156,9 +162,11 @@ def _means_nothing(path: tuple[str, ...]) -> str:
 @lru_cache(maxsize=4096)
 def _kind_of(path: tuple[str, ...]) -> str:
     name, top = path[-1], path[0]
-    if {name, ".".join(path)} & HONEYPOTS or _is_like(TRAPS, name):
+    if {name.lower(), ".".join(path).lower()} & HONEYPOTS or _is_like(TRAPS, name):
         return TRAP
-    if any(key.startswith("_") for key in path) or top in SPECIAL or top.lower().startswith("utm_"):
+    if any(key.startswith("_") for key in path) or top in SPECIAL or top.lower() in KEYS:
+        return MACHINERY
+    if top.lower().startswith("utm_"):
         return MACHINERY
     return MACHINERY if _is_like(TOKENS, name) or INNER_MACHINERY.search(top) else ""
 
@@ -203,21 +211,23 @@ def _attribution(payload: Mapping[str, Any], page: str) -> dict[str, str]:
     except ValueError:
         query = {}
     found = {name: _first(payload, (name,)) or query.get(name, "") for name in (*UTM, *CLICK_IDS)}
+    braid = next((network for name, network in BRAIDS.items() if _first(payload, (name,)) or name in query), "")
     found["page_url"] = page_url
     found["referrer"] = _first(payload, ("referrer", "_referrer"))
-    found["lead_source"] = _source(_first(payload, ("lead_source",)), found)
+    found["lead_source"] = _source(_first(payload, ("lead_source",)), found, braid)
     return found
 
 
-def _source(posted: str, found: Mapping[str, str]) -> str:
+def _source(posted: str, found: Mapping[str, str], braid: str) -> str:
     """Posted value, else utm_source, else the click id's network, else the referrer's host, else direct."""
-    clicked = next((network for name, network in CLICK_IDS.items() if found[name]), "")
-    came_from, own = _host(found["referrer"]), _host(found["page_url"])
+    clicked = next((network for name, network in CLICK_IDS.items() if found[name]), braid)
+    came_from, own = (host_of(found[name]).removeprefix("www.") for name in ("referrer", "page_url"))
     return posted or found["utm_source"] or clicked or (came_from if came_from != own else "") or "direct"
 
 
-def _host(address: str) -> str:
+def host_of(address: str) -> str:
+    """The host of an address that a stranger posted; "" when it is none."""
     try:
-        return (urlsplit(address).hostname or "").removeprefix("www.")
+        return urlsplit(address).hostname or ""
     except ValueError:
         return ""

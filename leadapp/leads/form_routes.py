@@ -28,7 +28,7 @@ forms = Blueprint("forms", __name__)
 forms.access = PUBLIC  # type: ignore[attr-defined]
 
 
-@forms.post("/f/<key>", provide_automatic_options=False)
+@forms.post("/f/<key>", provide_automatic_options=False, strict_slashes=False)
 @forms.post("/submit", provide_automatic_options=False)
 @forms.post("/", provide_automatic_options=False)
 @csrf.exempt  # the form stands on somebody else's site
@@ -70,7 +70,7 @@ def _accept(form: Form, parsed: Parsed) -> Response:
     return answering.success(form, accepted.lead_id, accepted.next_page)
 
 
-@forms.route("/f/<key>", methods=["OPTIONS"])
+@forms.route("/f/<key>", methods=["OPTIONS"], strict_slashes=False)
 @forms.route("/submit", methods=["OPTIONS"])
 @forms.route("/", methods=["OPTIONS"])
 @limiter.exempt

@@ -53,7 +53,7 @@ def kept_fields(typed: Typed, wrong: Mapping[str, str], honeypot: str = "") -> l
     return [
         Field(f"field-{at}", name, value, _kind(name, value, name in wrong), wrong.get(name, ""))
         for at, (name, value) in enumerate(pairs, start=1)
-        if name not in HONEYPOTS and name != honeypot and not NEVER_KEPT.search(name)
+        if name.lower() not in HONEYPOTS and name.casefold() != honeypot.casefold() and not NEVER_KEPT.search(name)
     ]
 
 

@@ -24,11 +24,13 @@ def render(template: str, **values: Any) -> str:
 def hosted_form(form: Form) -> str:
     """The form itself as a page, for whoever opens the address that it posts to."""
     _let_it_lead_on(form)
+    _let_it_be_framed(form)
     return render("public/form.html", form=form, made=stamp(form.key, settings()))
 
 
 def thank_you(form: Form, back: str = "") -> str:
     """The built-in page after success. `back` is the checked address that the visitor came from, or ""."""
+    _let_it_be_framed(form)
     host = urlsplit(back).netloc
     return render("public/thanks.html", form=form, back=back, back_host="" if host == request.host else host)
 
@@ -41,6 +43,7 @@ def problem(form: Form | None, errors: Sequence[PayloadError], typed: Typed, *, 
     """
     if form:
         _let_it_lead_on(form)
+        _let_it_be_framed(form)
     wrong = {error.field: error.message for error in errors}
     fields = kept_fields(typed, wrong, form.honeypot if form else "")
     fields += [Field(f"file-{at}", name, "", "file") for at, name in enumerate(file_fields, start=1)]
@@ -52,3 +55,10 @@ def _let_it_lead_on(form: Form) -> None:
     """Browsers hold form-action against the redirect after a post too, and `_next` may name these sites."""
     for origin in sorted(origins(form.site_url, *form.allowed_origins)):
         headers.allow("form-action", origin)
+
+
+def _let_it_be_framed(form: Form) -> None:
+    """By whoever may post to the form: its page, and what comes after it, can stand inside another page."""
+    framing = sorted(origins(form.site_url, *form.allowed_origins)) if form.allowed_origins else ["*"]
+    for origin in ("'self'", *framing):
+        headers.allow("frame-ancestors", origin)

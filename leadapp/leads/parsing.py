@@ -51,6 +51,8 @@ def parse(content_type: str, raw: bytes, limits: Settings) -> Parsed:
         raise PayloadError(400, "EMPTY", "The form came without any content.")
     mimetype, options = parse_options_header(content_type)
     boundary = boundary_of(raw, options.get("boundary", ""))
+    if not boundary and mimetype == MULTIPART and (raw.lstrip()[:1] == b"{" or _ENCODED.fullmatch(raw.strip())):
+        mimetype = ""  # scripts that say multipart and send something else
     if boundary or mimetype == MULTIPART:
         parsed = _multipart(raw, boundary, limits)
     else:

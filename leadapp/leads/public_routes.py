@@ -38,7 +38,7 @@ def start() -> str:
     )
 
 
-@public.get("/f/<key>", provide_automatic_options=False)
+@public.get("/f/<key>", provide_automatic_options=False, strict_slashes=False)
 def form_page(key: str) -> str:
     """Whoever opens the address that a form posts to gets the form."""
     return pages.hosted_form(_form(key) or abort(404))

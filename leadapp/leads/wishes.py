@@ -9,9 +9,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
-from leadapp.leads.fields import as_text
+from leadapp.leads.fields import as_text, host_of
 from leadapp.leads.models import Lead
 from leadapp.messages.addresses import reply_address
 from leadapp.messages.headers import NAME_LIMIT, one_line
@@ -44,7 +43,7 @@ def wishes_of(lead: Lead) -> Wishes:
     found = read_wishes(payload)
     known = {
         "formName": lead.form.name,
-        "siteName": urlsplit(lead.form.site_url or lead.page_url or "").hostname or lead.form.name,
+        "siteName": host_of(lead.form.site_url or lead.page_url or "") or lead.form.name,
         "submissionId": str(lead.id),
     }
     subject = one_line(_PLACEHOLDER.sub(lambda match: known[match[1]], found.subject))
