@@ -186,7 +186,7 @@ class Settings(BaseSettings):
     pause_after_seconds: float = setting("Deliveries", "... when they span at least this many seconds", 3600.0)
     trial_seconds: float = setting("Deliveries", "Pause between trials of a paused destination", 600.0)
     pool: int = setting("Deliveries", "Rows that a worker process claims and sends at a time", 16)
-    destination_cap: int = setting("Deliveries", "Most rows in flight to one destination (soft)", 16)
+    destination_cap: int = setting("Deliveries", "Most rows in flight to one destination (soft)", 64)
 
     worker_processes: int = setting("Workers", "Worker processes beside the clock", 2)
     sweep_seconds: float = setting("Workers", "Seconds between looks for what is due and what was left behind", 5.0)

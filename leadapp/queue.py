@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from flask import Flask, current_app
@@ -188,6 +189,7 @@ def function(job: str) -> Callable[..., Any]:
     return found
 
 
+@lru_cache(maxsize=16)  # making one costs a tenth of ringing it
 def open_queue(name: str, redis: Redis) -> Queue:
     return Queue(name, connection=redis, serializer=JSONSerializer)
 

@@ -94,6 +94,14 @@ def test_a_claim_takes_no_more_than_there_is_room_for(desk):
     assert len(claim(Wanted(kinds=(Kind.WEBHOOK,), room=2), "w")) == 2
 
 
+@pytest.fixture
+def few_at_once(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One slice fills a destination."""
+    fewer = app.config["SETTINGS"].model_copy(update={"destination_cap": 16})
+    monkeypatch.setitem(app.config, "SETTINGS", fewer)
+
+
+@pytest.mark.usefixtures("few_at_once")
 def test_rows_that_wait_for_a_full_destination_crowd_out_nobody(desk):
     for _ in range(20):
         post_lead(desk)
@@ -104,6 +112,7 @@ def test_rows_that_wait_for_a_full_destination_crowd_out_nobody(desk):
     assert len(claimed) == 16
 
 
+@pytest.mark.usefixtures("few_at_once")
 def test_what_waited_behind_a_slow_receiver_is_rung_when_there_is_room(desk, gate):
     for _ in range(20):
         post_lead(desk)

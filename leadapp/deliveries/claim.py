@@ -27,16 +27,31 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from leadapp.clock import db_now, prepared
+from leadapp.columns import Enumerated
 from leadapp.config import settings
 from leadapp.database import release, transaction
 from leadapp.deliveries.claims import Claim
 from leadapp.deliveries.due import claimable
-from leadapp.deliveries.models import Attempt, Delivery, DeliveryState, Destination, DestinationState, Kind
+from leadapp.deliveries.models import (
+    Attempt,
+    Delivery,
+    DeliveryState,
+    Destination,
+    DestinationState,
+    Kind,
+    Purpose,
+    before,
+)
 from leadapp.extensions import db
 from leadapp.sql import among, is_word
 
 Due = Select[UUID, int, DestinationState]
 THESE = among(Delivery.id, "ids")
+OF_LEAD = (
+    Delivery.lead_id == bindparam("lead_id", type_=Uuid),
+    Delivery.purpose == bindparam("purpose", type_=Enumerated(Purpose)),
+)
+STILL_OWED = select(Delivery.id).where(*OF_LEAD, is_word(Delivery.state, *before(DeliveryState.SENDING))).limit(1)
 IN_FLIGHT = (
     select(Delivery.destination_id, func.count())
     .where(
@@ -58,6 +73,8 @@ _lead = table("lead", column("id", Uuid()), column("correlation_id"))
 class Wanted:
     """What to claim: these rows first, then others of these kinds, of healthy destinations unless said otherwise.
 
+    `lead`: what this lead owes for this purpose, at once and alone; the next slice takes others along. When it owes
+    nothing any more, nothing is claimed.
     `room`: for how many rows there are threads; None for POOL.
     """
 
@@ -65,6 +82,7 @@ class Wanted:
     kinds: tuple[Kind, ...] = ()
     is_any_destination: bool = False
     room: int | None = None
+    lead: tuple[UUID, Purpose] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,6 +104,11 @@ def claim(wanted: Wanted, worker: str) -> list[Claim]:
 def _candidates(wanted: Wanted) -> list[_Candidate]:
     limit = settings().pool if wanted.room is None else min(settings().pool, wanted.room)
     found = _read(_asked_for(), {"ids": list(wanted.ids), "most": limit}) if wanted.ids else []
+    if wanted.lead is not None and len(found) < limit:
+        asked = {"lead_id": wanted.lead[0], "purpose": wanted.lead[1]}
+        found += _read(_owed(), {**asked, "ids": [row.id for row in found], "most": limit - len(found)})
+        if found or db.session.connection().execute(STILL_OWED, asked).first() is None:
+            return found
     if len(found) < limit and wanted.kinds:
         asked = {"kinds": wanted.kinds, "ids": [row.id for row in found], "most": limit - len(found)}
         query = _others(is_any_destination=wanted.is_any_destination)
@@ -111,6 +134,11 @@ def _due() -> Due:
 @prepared
 def _asked_for() -> Due:
     return _due().where(THESE)
+
+
+@prepared
+def _owed() -> Due:
+    return _due().where(*OF_LEAD, not_(THESE))
 
 
 @prepared

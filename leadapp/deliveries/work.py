@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from flask import Flask, current_app
-from sqlalchemy import Uuid, bindparam, select
+from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
@@ -27,7 +27,7 @@ from leadapp.deliveries.channels import CHANNELS
 from leadapp.deliveries.claim import Wanted, claim
 from leadapp.deliveries.claims import Claim
 from leadapp.deliveries.due import QUEUE_KINDS, queue_of
-from leadapp.deliveries.models import Delivery, DeliveryState, Kind, Purpose, before
+from leadapp.deliveries.models import Delivery, DeliveryState, Purpose
 from leadapp.deliveries.settle import Result, Settled, settle
 from leadapp.errors import DeliveryError, DeliveryFailed, NotSentError, TemporaryError
 from leadapp.extensions import db
@@ -40,11 +40,6 @@ LONGEST_RUN = 10.0  # seconds after which a job ends and lets others have a turn
 PATIENCE = 0.3  # seconds that a job waits for a slice; receivers that need longer hold up nobody else
 GATHER = 0.02  # seconds; a settle costs ten statements, for one row or for sixteen
 SETTLE_PAUSES = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0)  # while the database is away
-OWED = select(Delivery.id, Delivery.kind).where(
-    Delivery.lead_id == bindparam("lead_id", type_=Uuid),
-    Delivery.purpose == bindparam("purpose"),
-    Delivery.state.in_(before(DeliveryState.SENDING)),
-)
 STOP = threading.Event()  # set by SIGTERM: nothing new is begun, what is unsent goes back
 
 
@@ -68,16 +63,13 @@ def deliver(delivery_ids: Sequence[str]) -> None:
     kind = db.session.scalar(select(Delivery.kind).where(Delivery.id.in_(ids)).limit(1))
     release()
     if kind is not None:
-        _run_job(ids, QUEUE_KINDS[queue_of(kind)])
+        _run_job(Wanted(ids, QUEUE_KINDS[queue_of(kind)]))
 
 
 def deliver_owed(lead_id: UUID, purpose: Purpose) -> None:
     """What one lead still owes for one purpose; nothing is owed any more: ends at once. Safe to run twice."""
-    owed = list(db.session.execute(OWED, {"lead_id": lead_id, "purpose": purpose}))
-    release()
-    if owed or rows_to_retry():
-        kinds = QUEUE_KINDS[queue_of(owed[0][1])] if owed else ()
-        _run_job([row_id for row_id, _ in owed], kinds)
+    kinds = QUEUE_KINDS[queue_of(outbox.KIND_OF[purpose])]
+    _run_job(Wanted(kinds=kinds, lead=(lead_id, purpose)))
 
 
 def show_needs_you(delivery_ids: Sequence[str]) -> None:
@@ -86,7 +78,7 @@ def show_needs_you(delivery_ids: Sequence[str]) -> None:
     Requeued from there, it moves exactly these rows back to pending and tries them.
     """
     if rows_to_retry():
-        _run_job([], ())
+        _run_job(Wanted())
         return
     ids = [UUID(row_id) for row_id in delivery_ids]
     given_up = Delivery.state == DeliveryState.PERMANENTLY_FAILED
@@ -95,11 +87,11 @@ def show_needs_you(delivery_ids: Sequence[str]) -> None:
     _fail_for(dead)
 
 
-def _run_job(ids: Sequence[UUID], kinds: tuple[Kind, ...]) -> None:
+def _run_job(wanted: Wanted) -> None:
     retry = [UUID(row_id) for row_id in rows_to_retry()]
     if retry:
         outbox.requeue(retry, actor="rq-dashboard")
-    _fail_for(run(Wanted([*retry, *ids], kinds)))
+    _fail_for(run(replace(wanted, ids=[*retry, *wanted.ids])))
 
 
 def _fail_for(dead: Sequence[UUID]) -> None:
@@ -117,6 +109,7 @@ def run(wanted: Wanted, longest: float = LONGEST_RUN) -> list[UUID]:
     """
     ends = time.monotonic() + longest
     flight = _Flight(current_app._get_current_object())  # type: ignore[attr-defined]
+    own_jobs = {wanted.lead} if wanted.lead else set()
     dead: list[UUID] = []
     try:
         while not STOP.is_set() and (room := _room(ends, len(flight.waiting))):
@@ -124,20 +117,22 @@ def run(wanted: Wanted, longest: float = LONGEST_RUN) -> list[UUID]:
             claims = claim(replace(wanted, room=room), worker_name())
             if not claims and not flight.waiting:
                 break
+            wanted = replace(wanted, lead=None)
             flight.begin(claims, claimed_at + settings().lease_seconds)
             dead += flight.land(leaving=settings().pool if len(claims) == settings().pool else 0)
-            _withdraw_jobs(flight.take_landed(), wanted.ids)
+            _withdraw_jobs(flight.take_landed(), own_jobs)
             if time.monotonic() > ends:
                 break
         dead += flight.land()
     finally:  # also when this job breaks: what was sent must not be forgotten
         flight.let_go()
-    _withdraw_jobs(flight.take_landed(), wanted.ids)
+    _withdraw_jobs(flight.take_landed(), own_jobs)
     return dead
 
 
-def _withdraw_jobs(landed: Sequence[Claim], own: Sequence[UUID]) -> None:
-    outbox.withdraw_jobs([(one.lead_id, one.purpose) for one in landed if one.delivery_id not in own])
+def _withdraw_jobs(landed: Sequence[Claim], own_jobs: set[tuple[UUID, Purpose]]) -> None:
+    """Of the rows that were taken along."""
+    outbox.withdraw_jobs({(one.lead_id, one.purpose) for one in landed if one.lead_id is not None} - own_jobs)
 
 
 def finish(seconds: float) -> None:

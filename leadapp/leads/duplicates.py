@@ -28,6 +28,7 @@ from leadapp.extensions import db
 from leadapp.leads.fields import as_text
 from leadapp.leads.models import Form, Lead, LeadStatus
 from leadapp.rules.paths import path_of, value_at
+from leadapp.sql import is_word, not_word
 
 SPARED = "the customer was told of this person already"
 
@@ -84,14 +85,14 @@ def was_told(person: Person) -> ColumnElement[bool]:
     Of a lead that it refused for certain it knows nothing.
     """
     other = aliased(Lead)
-    refused = and_(Delivery.state == DeliveryState.PERMANENTLY_FAILED, is_definite())
+    refused = and_(is_word(Delivery.state, DeliveryState.PERMANENTLY_FAILED), is_definite())
     return exists().where(
         *_is_of(other, person),
-        other.status != LeadStatus.REJECTED,
+        not_word(other.status, [LeadStatus.REJECTED]),
         other.duplicate_of_id.is_(None),
         Delivery.lead_id == other.id,
-        Delivery.kind == Kind.CRM,
-        Delivery.state != DeliveryState.CANCELLED,
+        is_word(Delivery.kind, Kind.CRM),
+        not_word(Delivery.state, [DeliveryState.CANCELLED]),
         not_(refused),
     )
 

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Select, and_, bindparam, exists, false, not_, or_, select
+from sqlalchemy import Select, and_, bindparam, exists, not_, or_, select
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from leadapp.audit import AuditEvent, event
@@ -109,6 +109,9 @@ def _content_hash(form: Form, posted: Posted) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+PERSON = duplicates.Person(bindparam("form_id"), bindparam("person_hash"))
+
+
 class _First(NamedTuple):
     """The first lead with this content, and of this person, within the window; and the database's time."""
 
@@ -119,19 +122,22 @@ class _First(NamedTuple):
 
 
 def _first_of(lead: Lead) -> _First:
-    query = _first_query(
-        settings().duplicate_window_hours,
-        may_tell=lead.customer_body is not None,
-        is_rejected=lead.status is LeadStatus.REJECTED,
-    )
+    connection, hours = db.session.connection(), settings().duplicate_window_hours
     given = {"form_id": lead.form_id, "content_hash": lead.content_hash, "person_hash": lead.person_hash}
-    return _First(*db.session.connection().execute(query, given).one())
+    query = _first_query(hours, is_rejected=lead.status is LeadStatus.REJECTED)
+    content_id, person_id, at = connection.execute(query, given).one()
+    # Asked only where it matters: it goes through all leads of a person.
+    is_asked = person_id is not None and lead.customer_body is not None
+    return _First(content_id, person_id, is_asked and bool(connection.execute(_told_query(hours), given).scalar()), at)
 
 
 @prepared
-def _first_query(
-    hours: float, *, may_tell: bool, is_rejected: bool
-) -> Select[UUID | None, UUID | None, bool, datetime]:
+def _told_query(_hours: float) -> Select[bool]:
+    return select(duplicates.was_told(PERSON))
+
+
+@prepared
+def _first_query(hours: float, *, is_rejected: bool) -> Select[UUID | None, UUID | None, datetime]:
     # What never went anywhere (spam, nobody to tell, called off) spares no later post its own deliveries; nor does
     # one that was rejected, when today's rules let it pass.
     owes_something = exists().where(Delivery.lead_id == Lead.id, not_word(Delivery.state, (DeliveryState.CANCELLED,)))
@@ -149,10 +155,7 @@ def _first_query(
         .order_by(Lead.received_at)
         .limit(1)
     )
-    person = duplicates.Person(bindparam("form_id"), bindparam("person_hash"))
-    # Looked for only where it matters: it goes through all leads of a person.
-    was_told = duplicates.was_told(person) if may_tell else false()
-    return select(first.scalar_subquery(), duplicates.first_of(person), was_told, db_now())
+    return select(first.scalar_subquery(), duplicates.first_of(PERSON), db_now())
 
 
 def _document(lead: Lead, upload: Upload) -> Document:
