@@ -15,7 +15,7 @@ from leadapp.database import transaction
 from leadapp.deliveries.models import Delivery, DeliveryState, HeldReason, Kind
 from leadapp.extensions import db
 from leadapp.files.models import Document
-from leadapp.leads import jobs, judging
+from leadapp.leads import jobs, judging, planning
 from leadapp.leads.models import Form, IntegrationStatus, Lead, LeadStatus
 from tests.factories import NOON, add_desk, add_destination, add_form, rows_of, the_row
 
@@ -229,13 +229,18 @@ def test_a_bug_in_the_pipeline_never_costs_the_lead(desk, client, monkeypatch):
 
 
 def test_a_broken_mail_template_never_costs_the_lead(desk, client, monkeypatch):
-    from leadapp.leads import planning
-
     monkeypatch.setitem(planning.BODIES, Kind.EMAIL, lambda *_: 1 / 0)
     assert client.post("/f/contact", json=ADA, headers=JSON).status_code == 200
     row = the_row(the_lead(), Kind.EMAIL)
     assert "ada@example.com" in json.loads(row.payload)["text"]
     assert the_lead().problems[0]["code"] == "PLAIN_BODY"
+
+
+def test_a_bug_in_reading_what_a_post_asks_for_costs_no_lead(desk, client, monkeypatch):
+    monkeypatch.setattr(planning, "wishes_of", lambda _lead: 1 / 0)
+    assert client.post("/f/contact", data=ADA).status_code == 303
+    assert "WISHES" in [problem["code"] for problem in the_lead().problems]
+    assert {row.kind for row in rows_of(the_lead())} == {Kind.EMAIL, Kind.WEBHOOK}
 
 
 class BrokenRedis:

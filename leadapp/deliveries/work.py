@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 LONGEST_RUN = 10.0  # seconds after which a job ends and lets others have a turn
 PATIENCE = 0.3  # seconds that a job waits for a slice; receivers that need longer hold up nobody else
+WITHDRAWN_AT_ONCE = 64  # jobs whose rows were taken along
 GATHER = 0.02  # seconds; a settle costs ten statements, for one row or for sixteen
 SETTLE_PAUSES = (0.1, 0.3, 1.0, 2.0, 4.0, 8.0)  # while the database is away
 STOP = threading.Event()  # set by SIGTERM: nothing new is begun, what is unsent goes back
@@ -120,7 +121,8 @@ def run(wanted: Wanted, longest: float = LONGEST_RUN) -> list[UUID]:
             wanted = replace(wanted, lead=None)
             flight.begin(claims, claimed_at + settings().lease_seconds)
             dead += flight.land(leaving=settings().pool if len(claims) == settings().pool else 0)
-            _withdraw_jobs(flight.take_landed(), own_jobs)
+            if len(flight.landed) >= WITHDRAWN_AT_ONCE:
+                _withdraw_jobs(flight.take_landed(), own_jobs)
             if time.monotonic() > ends:
                 break
         dead += flight.land()
@@ -156,7 +158,7 @@ class _Flight:
     def __init__(self, app: Flask) -> None:
         self.app = app
         self.waiting: dict[Future[Result], tuple[Claim, float]] = {}  # the claim, and until when it is waited for
-        self.landed: list[Claim] = []
+        self.landed: list[Claim] = []  # and those that still are waited for, until take_landed
 
     def begin(self, claims: Sequence[Claim], lease_end: float) -> None:
         """Hand them to the threads. Who was slow the last time is not waited for."""

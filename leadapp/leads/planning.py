@@ -7,7 +7,7 @@ from datetime import datetime
 
 from leadapp.deliveries import outbox
 from leadapp.deliveries.frozen import FrozenBody
-from leadapp.deliveries.models import Delivery, HeldReason, Kind
+from leadapp.deliveries.models import Delivery, Destination, HeldReason, Kind, ManagedBy
 from leadapp.files.models import Document
 from leadapp.leads import catalog, copies
 from leadapp.leads.models import Lead, LeadStatus
@@ -21,6 +21,13 @@ Freeze = Callable[[Lead, Sequence[Document]], str]
 BODIES: dict[Kind, Freeze] = {Kind.EMAIL: email_payload, Kind.WEBHOOK: webhook_body}  # crm: what the mapping made
 
 
+NO_WISHES = {
+    "code": "WISHES",
+    "field": "",
+    "message": "What the form asks for beside its answers (subject, copies) could not be read, and was left out.",
+}
+
+
 def plan_all(lead: Lead, documents: Sequence[Document], moment: datetime | None = None) -> list[Delivery]:
     """The rows of a lead, for the caller to add; due at `moment`, or when it came in.
 
@@ -30,10 +37,20 @@ def plan_all(lead: Lead, documents: Sequence[Document], moment: datetime | None 
     if lead.status is LeadStatus.REJECTED and not lead.form.tells_rejected:
         return []
     found = [one for one in catalog.destinations_of(lead.form) if one.kind in BODIES or may_reach_customer(lead)]
-    destinations = copies.choose(lead, wishes_of(lead).copies, found)
+    destinations = _chosen(lead, found)
     bodies = {kind: _frozen(kind, lead, documents) for kind in {one.kind for one in destinations}}
     start = (moment or lead.received_at, held_reason(lead))
     return [outbox.plan(lead.id, one, bodies[one.kind], start) for one in destinations]
+
+
+def _chosen(lead: Lead, found: Sequence[Destination]) -> Sequence[Destination]:
+    """With the copies that the post asked for. A bug in reading what it asks for costs those, and never the lead."""
+    try:
+        return copies.choose(lead, wishes_of(lead).copies, found)
+    except Exception:
+        logger.exception("could not read what a post asks for", extra={"lead_id": str(lead.id)})
+        lead.problems = [*lead.problems, NO_WISHES]
+        return [one for one in found if one.managed_by is not ManagedBy.FORM]
 
 
 def plan_customer(lead: Lead, moment: datetime) -> list[Delivery]:
