@@ -77,7 +77,11 @@ class HttpSink:
                 pass
 
             def _respond(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                length = int(self.headers.get("Content-Length") or 0)
+                body = self.rfile.read(length)
+                if len(body) < length:  # the client was killed between its headers and its body
+                    self.close_connection = True
+                    return
                 request = Request(
                     self.command, self.path, self.headers, body, datetime.now(UTC), self.client_address[1]
                 )

@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy import func, select, text
 
 from leadapp import audit
-from leadapp.database import transaction
+from leadapp.database import release, transaction
 from leadapp.deliveries import destinations, outbox, sweep
 from leadapp.deliveries.claim import Wanted, claim
 from leadapp.deliveries.claims import Claim, Receipt
@@ -64,6 +64,14 @@ def test_many_claims_at_once_share_the_rows_without_a_double(pg_app):
 
     taken = [one.delivery_id for found in at_once(app, *[drain] * 4) for one in found]
     assert (len(taken), len(set(taken))) == (60, 60)
+
+
+def test_reading_keeps_the_prepared_statements_of_a_connection(pg_app):
+    pg_app()
+    for _ in range(8):
+        db.session.scalar(select(Delivery.id).limit(1))
+        release()
+    assert db.session.scalar(text("SELECT count(*) FROM pg_prepared_statements"))
 
 
 def test_a_row_that_an_attempt_touches_is_not_skipped(pg_app):
