@@ -20,7 +20,7 @@ from flask import has_request_context, request
 from sqlalchemy import ColumnElement, Connection, Dialect, Engine, Insert, Table, event, insert, literal, literal_column
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import InvalidatePoolError
+from sqlalchemy.exc import InvalidatePoolError, SQLAlchemyError
 
 from leadapp.config import Settings
 from leadapp.extensions import Model, db
@@ -131,7 +131,10 @@ def _end_reading() -> None:
     """What was only read ends with COMMIT: psycopg forgets all its prepared statements at a ROLLBACK."""
     session = db.session()
     if session.in_transaction() and not (session.new or session.dirty or session.deleted):
-        session.commit()
+        try:
+            session.commit()
+        except SQLAlchemyError:  # the connection is gone: whoever read from it has been told
+            session.rollback()
 
 
 def end_request(error: BaseException | None = None) -> None:

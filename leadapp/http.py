@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, cast
 
 import requests
 import urllib3
+from certifi import where
 from flask import Flask, current_app
 from ssrfguard import DEFAULT_DENIED, AddressTable, Block, Policy, Reach, SSRFGuardError
 from ssrfguard import BlockedAddressError as NotAllowedError
@@ -38,6 +39,7 @@ EXCERPT_LIMIT = 4 * 1024
 ADDRESSES_TRIED = 2
 LANES = 4  # threads for each of POOL: deliveries.work lets go of slow sends, and all may go to one host
 IDLE_SECONDS = 30.0
+BUNDLE = where()  # certifi, whatever the environment says
 PLACES_KEPT = 500  # addresses whose check and pool a process keeps
 EVERY_PORT = frozenset(range(1, 65536))
 Resolver = Callable[..., network.Lookup]
@@ -209,7 +211,7 @@ class Client:
             request = requests.Request("POST", url).prepare()
             self.policy.check_url(url)
             self.policy.check_url(str(request.url))
-            pool = cast(HTTPConnectionPool, self._adapter.get_connection_with_tls_context(request, verify=True))
+            pool = cast(HTTPConnectionPool, self._adapter.get_connection_with_tls_context(request, verify=BUNDLE))
         except SSRFGuardError as error:
             raise BlockedAddressError(_why_blocked(error)) from error
         except (requests.RequestException, urllib3.exceptions.LocationValueError, ValueError) as error:

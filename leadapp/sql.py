@@ -7,7 +7,7 @@ word is unknown to a plan that is made once, which then cannot use a partial ind
 import json
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Boolean, ColumnElement, Dialect, Text, bindparam, literal_column
@@ -47,6 +47,10 @@ class _Among(FunctionElement[bool]):
     type = Boolean()
     inherit_cache = True
     name = "among"
+
+    def self_group(self, against: Any = None) -> Self:  # noqa: ARG002 - SQLAlchemy's signature
+        """As it is: SQLAlchemy would compare it with 1 on SQLite, which then reads the whole table."""
+        return self
 
 
 @compiles(_Among, "postgresql")

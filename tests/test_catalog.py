@@ -98,3 +98,14 @@ def test_nothing_but_forms_rules_and_destinations_makes_it_forget(app, client, a
     asked.clear()
     client.post("/f/contact", data={"message": "second"})
     assert not [line for line in asked if "FROM form" in line or f"FROM {Destination.__tablename__} \n" in line]
+
+
+def test_what_was_read_before_a_change_is_not_kept_after_it(app):
+    known_here = app.extensions["catalog"]
+
+    def read_while_somebody_changes_it() -> str:
+        known_here.forget()
+        return "as it was before"
+
+    known_here.look(Form, "contact", read_while_somebody_changes_it)
+    assert known_here.kept == {}

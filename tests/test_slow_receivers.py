@@ -6,23 +6,24 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 
 import pytest
-from flask import Flask
+from flask import Flask, current_app
 from rq import Queue
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from sqlalchemy import select
 
 from leadapp import queue
-from leadapp.deliveries import work
+from leadapp.deliveries import destinations, work
 from leadapp.deliveries.channels import CHANNELS
 from leadapp.deliveries.claim import Wanted, claim
 from leadapp.deliveries.claims import Claim, Receipt
 from leadapp.deliveries.models import Delivery, DeliveryState, Kind
-from leadapp.deliveries.settle import Result
+from leadapp.deliveries.settle import Result, settle
 from leadapp.errors import DeliveryFailed, PermanentError
 from leadapp.extensions import db
 from leadapp.leads.models import Form
 from tests.factories import FakeChannel, add_destination, add_form, post_lead
+from tests.sinks import time_limit
 from tests.test_supervisor import eventually
 
 HOOKS = Wanted(kinds=(Kind.WEBHOOK,))
@@ -192,3 +193,38 @@ def test_a_row_given_up_after_its_job_had_ended_is_in_the_failed_list_and_can_be
 def waiting_jobs() -> list[Job]:
     redis = queue.line()
     return Queue("integrations", connection=redis, serializer=JSONSerializer).jobs
+
+
+def test_nothing_that_was_sent_waits_for_a_thread_of_a_slow_receiver(app_with, gate, monkeypatch):
+    app_with(pool=2)
+    form = add_form()
+    monkeypatch.setattr(work, "LANES", 2)  # the slow rows take half of the threads, the quick ones the other half
+    monkeypatch.setattr(work, "PATIENCE", 0.2)
+    hook = FakeChannel(meanwhile=lambda one: gate.wait(20) if one.recipient.endswith("/slow") else None)
+    monkeypatch.setitem(CHANNELS, Kind.WEBHOOK, hook)
+    slow = add_destination(Kind.WEBHOOK, "https://hook.example/slow", name="slow")
+    for _ in range(2):
+        post_lead(form)
+    work.run(HOOKS)
+    destinations.switch_off(slow.id, "", "owner@shop.example")
+    add_destination(Kind.WEBHOOK, "https://hook.example/quick", name="quick")
+    for _ in range(2):
+        post_lead(form)
+    monkeypatch.setattr(work, "PATIENCE", 60.0)
+    with time_limit(10):
+        work.run(HOOKS, longest=30)
+    assert (states("quick"), states("slow")) == ([S.DELIVERED] * 2, [S.SENDING] * 2)
+
+
+def test_what_is_over_when_a_run_breaks_is_settled_at_once_in_one_go(desk, gate, monkeypatch):
+    for _ in range(4):
+        post_lead(desk)
+    settled: list[int] = []
+    monkeypatch.setattr(work, "settle", lambda results: settled.append(len(results)) or settle(results))
+    flight = work._Flight(current_app._get_current_object())
+    rows = select(Delivery.id).where(Delivery.recipient.endswith("/quick"))
+    flight.begin(claim(Wanted(list(db.session.scalars(rows))), "w"), time.monotonic() + 60)
+    eventually(lambda: all(future.done() for future in flight.waiting))
+    flight.let_go()
+    assert settled == [4]
+    assert work._senders.out == set()

@@ -37,3 +37,10 @@ def test_words_of_ours_stand_in_the_statement_itself():
     compiled = query.compile(dialect=postgresql.dialect())
     assert "'pending', 'failed'" in str(compiled)
     assert compiled.params == {}
+
+
+def test_sqlite_finds_them_by_its_index(app):
+    text = str(THESE.compile(db.engine))
+    plan = db.session.connection().exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", ("[1]",)).all()
+    assert any("SEARCH destination" in str(line) for line in plan)
+    assert not any("SCAN destination" in str(line) for line in plan)

@@ -11,11 +11,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, select, update
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import bindparam, func, select, update
 
 from leadapp.audit import record
-from leadapp.clock import db_now, prepared
 from leadapp.config import settings
 from leadapp.database import release, transaction
 from leadapp.deliveries import destinations, outbox
@@ -49,6 +47,17 @@ ANSWER_LENGTH = 4_096
 # Sent once more by themselves when nobody knows whether they arrived; mail to a customer waits for a person.
 SENT_ONCE_MORE = frozenset({Purpose.LEAD_NOTIFICATION})
 THESE = among(Delivery.id, "ids")
+# The columns of _Held. Plain rows: objects, loaded and flushed, cost three times as much as all statements.
+LOCKED = (
+    select(
+        *(Delivery.id, Delivery.lead_id, Delivery.destination_id, Delivery.kind, Delivery.state, Delivery.fence),
+        *(Delivery.created_at, Destination.state, Destination.failures_in_a_row),
+    )
+    .join(Delivery.destination)
+    .where(THESE)
+    .order_by(Delivery.id)
+    .with_for_update(of=Delivery, key_share=True)
+)
 DELIVER = (
     update(Delivery)
     .where(THESE)
@@ -107,7 +116,6 @@ class _Held(NamedTuple):
     created_at: datetime
     destination_state: DestinationState
     failures_in_a_row: int
-    moment: datetime
 
 
 class _Ours(NamedTuple):
@@ -129,7 +137,7 @@ def settle(results: Sequence[Result]) -> list[Settled]:
     ordered = sorted(results, key=lambda result: result.claim.delivery_id)
     with transaction():
         rows = _lock([result.claim.delivery_id for result in ordered])
-        moment = next(iter(rows.values())).moment if rows else outbox.moment()
+        moment = outbox.moment()
         db.session.connection().execute(COMPLETE, [_completed(result, moment) for result in ordered])
         found = [
             _Ours(result, rows[result.claim.delivery_id]) for result in ordered if result.claim.delivery_id in rows
@@ -141,29 +149,13 @@ def settle(results: Sequence[Result]) -> list[Settled]:
         outbox.follow(one.row.lead_id for one in ours)
     release()
     for one in ours:
-        _tell(one, states[one.row.id])
+        _tell(one, states[one.row.id], moment)
     return [Settled(one.row.id, states[one.row.id]) for one in ours]
-
-
-@prepared
-def _locked() -> Select[Any]:
-    """The columns of _Held. Plain rows: objects, loaded and flushed, cost three times as much as all statements."""
-    columns: tuple[ColumnElement[Any] | InstrumentedAttribute[Any], ...] = (
-        *(Delivery.id, Delivery.lead_id, Delivery.destination_id, Delivery.kind, Delivery.state, Delivery.fence),
-        *(Delivery.created_at, Destination.state, Destination.failures_in_a_row, db_now()),
-    )
-    return (
-        select(*columns)
-        .join(Delivery.destination)
-        .where(THESE)
-        .order_by(Delivery.id)
-        .with_for_update(of=Delivery, key_share=True)
-    )
 
 
 def _lock(ids: Sequence[UUID]) -> dict[UUID, _Held]:
     """Lock rows in id order; rows that are gone are left out."""
-    found = db.session.connection().execute(_locked(), {"ids": ids})
+    found = db.session.connection().execute(LOCKED, {"ids": ids})
     return {row[0]: _Held(*row) for row in found}
 
 
@@ -201,14 +193,14 @@ def _lessons(ours: Sequence[_Ours]) -> list[tuple[int, Receipt | DeliveryError |
     ]
 
 
-def _tell(one: _Ours, state: DeliveryState) -> None:
+def _tell(one: _Ours, state: DeliveryState, moment: datetime) -> None:
     """One log line: ids and figures, no addresses and nothing that a receiver said. Then whoever counts."""
     result, row = one
     ids = {"delivery_id": str(row.id), "lead_id": str(row.lead_id), "destination_id": row.destination_id}
     ids["correlation_id"] = result.claim.correlation_id
     figures = {"kind": str(row.kind), "attempt": result.claim.number, "duration_ms": result.duration_ms}
     logger.info("settled", extra={**ids, **figures, "state": str(state), "status": result.told.status_code})
-    ended = Ended(row.kind, outcome_of(result.error), state, (row.moment - row.created_at).total_seconds())
+    ended = Ended(row.kind, outcome_of(result.error), state, (moment - row.created_at).total_seconds())
     for tell in ON_ENDED:
         tell(ended)
 

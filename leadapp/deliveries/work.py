@@ -113,7 +113,11 @@ def run(wanted: Wanted, longest: float = LONGEST_RUN) -> list[UUID]:
     own_jobs = {wanted.lead} if wanted.lead else set()
     dead: list[UUID] = []
     try:
-        while not STOP.is_set() and (room := _room(ends, len(flight.waiting))):
+        while not STOP.is_set():
+            if not _free(len(flight.waiting)):  # before waiting for a thread: what is over settles as it finishes
+                dead += flight.land()
+            if not (room := _room(ends, len(flight.waiting))):
+                break
             claimed_at = time.monotonic()
             claims = claim(replace(wanted, room=room), worker_name())
             if not claims and not flight.waiting:
@@ -146,10 +150,14 @@ def finish(seconds: float) -> None:
 
 def _room(until: float, waiting: int) -> int:
     """How many threads are free; waits for one while receivers that hang hold them all."""
-    while (room := settings().pool * LANES - len(_senders.out) - waiting) <= 0 and time.monotonic() < until:
+    while not (room := _free(waiting)) and time.monotonic() < until:
         if STOP.wait(0.02):
             break
-    return max(room, 0)
+    return room
+
+
+def _free(waiting: int) -> int:
+    return max(0, settings().pool * LANES - len(_senders.out) - waiting)
 
 
 class _Flight:
@@ -194,9 +202,13 @@ class _Flight:
     def let_go(self, sends: set["Future[Result]"] | None = None) -> None:
         """These (all, when none are named) settle themselves in their own threads, together with what is over then."""
         gone = set(self.waiting) if sends is None else sends
-        _senders.out |= gone
         for future in gone:
             del self.waiting[future]
+        over = [future for future in gone if future.done()]
+        _senders.over.extend(future.result() for future in over[1:])  # one of them settles them all
+        still_out = gone.difference(over[1:])
+        _senders.out |= still_out
+        for future in still_out:
             future.add_done_callback(self._settle_what_is_over)
 
     def _settle_what_is_over(self, future: "Future[Result]") -> None:

@@ -49,19 +49,24 @@ class _Catalog:
     """What is known, and until when (time.monotonic())."""
 
     kept: dict[tuple[type, Any], tuple[float, Any]] = field(default_factory=dict)
+    changes: int = 0  # how often it was told to forget
 
     def look(self, kind: type, key: Any, read: Callable[[], T | None]) -> T | None:
         """What was read a moment ago, or what is there now; that something is missing is not kept."""
         until, found = self.kept.get((kind, key), (0.0, None))
         if until > time.monotonic():
             return found  # type: ignore[no-any-return]
-        began = time.monotonic()
+        began, changes = time.monotonic(), self.changes
         fresh = read()
-        if fresh is not None:
+        if fresh is not None and changes == self.changes:  # else it may be what was there before the change
             if len(self.kept) >= MOST_KEPT:
                 self.kept.clear()
             self.kept[kind, key] = (began + SECONDS, fresh)
         return fresh
+
+    def forget(self) -> None:
+        self.changes += 1
+        self.kept.clear()
 
 
 def init_app(app: Flask) -> None:
@@ -78,7 +83,7 @@ def _mark(session: Session, _context: Any) -> None:
 @event.listens_for(db.session, "after_commit")
 def _forget_if_marked(session: Session) -> None:
     if session.info.pop(MARK, False):
-        _catalog().kept.clear()
+        _catalog().forget()
 
 
 def _catalog() -> _Catalog:
