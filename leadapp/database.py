@@ -138,8 +138,11 @@ def _end_reading() -> None:
 
 
 def end_request(error: BaseException | None = None) -> None:
-    """For app.teardown_request: a request that was only to read, and did no more than that."""
-    if error is None and _only_reads() and db.session.registry.has():
+    """For app.teardown_request: a request that was only to read, and did no more than that.
+
+    Not for the admin: what its lists ask depends so much on the values that each page is better planned by itself.
+    """
+    if error is None and _only_reads() and not request.path.startswith("/admin") and db.session.registry.has():
         _end_reading()
 
 
