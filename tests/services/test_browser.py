@@ -33,8 +33,10 @@ from tests.services.conftest import ARTEFACTS, REDIS
 from tests.sinks import HttpAnswer, HttpSink, Request, ok
 
 OWNER = "owner@shop.example"
-PRIVATE_REDIS = f"{REDIS.rpartition('/')[0]}/11"
-PATIENCE = 20.0  # seconds that a page may take to show what a worker does
+# One of its own for each of the processes that tests run in: a worker takes whatever it finds in its queue.
+PRIVATE_REDIS = f"{REDIS.rpartition('/')[0]}/{11 + int(os.environ.get('PYTEST_XDIST_WORKER', 'gw0')[2:])}"
+STARTING = 90.0  # seconds for an app that starts while other tests keep both cores busy
+PATIENCE = 45.0  # seconds that a page may take to show what a worker does
 WIDTHS = (1440, 390)
 FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -85,7 +87,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         running.enter_context(process([sys.executable, "-m", *web], environment, ARTEFACTS / "web.log"))
         running.enter_context(process([sys.executable, "worker.py"], environment, ARTEFACTS / "worker.log"))
         address = f"http://127.0.0.1:{port}"
-        wait_for(lambda: is_ready(address), f"a ready app; see {ARTEFACTS}")
+        wait_for(lambda: is_ready(address), f"a ready app; see {ARTEFACTS}", STARTING)
         yield Desk(address, password, sink, folder / "lead.db")
 
 
@@ -136,13 +138,13 @@ def is_ready(address: str) -> bool:
         return False
 
 
-def wait_for(question: Callable[[], Any], what: str) -> Any:
-    until = time.monotonic() + PATIENCE
+def wait_for(question: Callable[[], Any], what: str, seconds: float = PATIENCE) -> Any:
+    until = time.monotonic() + seconds
     while time.monotonic() < until:
         if answer := question():
             return answer
         time.sleep(0.2)
-    raise AssertionError(f"waited {PATIENCE:g} s for {what}")
+    raise AssertionError(f"waited {seconds:g} s for {what}")
 
 
 class Visitor:
