@@ -31,7 +31,7 @@ from leadapp.columns import Enumerated
 from leadapp.config import settings
 from leadapp.database import release, transaction
 from leadapp.deliveries.claims import Claim
-from leadapp.deliveries.due import claimable
+from leadapp.deliveries.due import THESE, claimable
 from leadapp.deliveries.models import (
     Attempt,
     Delivery,
@@ -46,7 +46,6 @@ from leadapp.extensions import db
 from leadapp.sql import among, is_word
 
 Due = Select[UUID, int, DestinationState]
-THESE = among(Delivery.id, "ids")
 OF_LEAD = (
     Delivery.lead_id == bindparam("lead_id", type_=Uuid),
     Delivery.purpose == bindparam("purpose", type_=Enumerated(Purpose)),

@@ -6,7 +6,7 @@ from sqlalchemy.orm import aliased
 from leadapp.clock import db_now
 from leadapp.deliveries.models import Delivery, DeliveryState, Destination, DestinationState, Kind, Purpose, before
 from leadapp.queue import INTEGRATIONS, NOTIFICATIONS
-from leadapp.sql import is_word
+from leadapp.sql import among, is_word
 
 # Which queue carries what; a flood of one never holds up the other.
 QUEUE_KINDS: dict[str, tuple[Kind, ...]] = {
@@ -22,6 +22,7 @@ JOB_OF = {
 
 
 _S = DeliveryState
+THESE = among(Delivery.id, "ids")  # the rows that are named
 
 
 def queue_of(kind: Kind) -> str:

@@ -14,7 +14,7 @@ from leadapp.clock import db_now, prepared
 from leadapp.columns import new_id
 from leadapp.config import settings
 from leadapp.database import release, transaction
-from leadapp.deliveries.due import JOB_OF, claimable, queue_of
+from leadapp.deliveries.due import JOB_OF, THESE, claimable, queue_of
 from leadapp.deliveries.frozen import FrozenBody
 from leadapp.deliveries.models import (
     TRANSITIONS,
@@ -42,7 +42,7 @@ PURPOSES = {
 # Made once: making a statement costs about as much as running it.
 LOCKED = (
     select(Delivery)
-    .where(among(Delivery.id, "ids"))
+    .where(THESE)
     .order_by(Delivery.id)
     .with_for_update(of=Delivery, key_share=True)
     .execution_options(populate_existing=True)

@@ -18,6 +18,7 @@ from leadapp.config import settings
 from leadapp.database import release, transaction
 from leadapp.deliveries import destinations, outbox
 from leadapp.deliveries.claims import ON_ENDED, Claim, Ended, Receipt
+from leadapp.deliveries.due import THESE
 from leadapp.deliveries.models import (
     Attempt,
     AttemptOutcome,
@@ -38,7 +39,6 @@ from leadapp.errors import (
     TemporaryError,
 )
 from leadapp.extensions import db
-from leadapp.sql import among
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,6 @@ ERROR_LENGTH = 1_000
 ANSWER_LENGTH = 4_096
 # Sent once more by themselves when nobody knows whether they arrived; mail to a customer waits for a person.
 SENT_ONCE_MORE = frozenset({Purpose.LEAD_NOTIFICATION})
-THESE = among(Delivery.id, "ids")
 # The columns of _Held. Plain rows: objects, loaded and flushed, cost three times as much as all statements.
 LOCKED = (
     select(
