@@ -164,6 +164,58 @@ def test_who_keeps_an_animal_is_the_visitor():
     assert understand(kept).email == ""
 
 
+def test_a_short_message_in_a_numbered_field_is_found():
+    form = {"input_1": "Ada Lovelace", "input_2": "ada@home.example", "input_3": "Roof repair", "input_4": "Call me"}
+    assert told(understand(form)) == ("Ada Lovelace", "ada@home.example", "", "Call me")
+    assert understand({**form, "input_4": "Acme Ltd"}).message == "Roof repair"
+    assert understand({"EMAIL": "ada@home.example", "group[12][8]": "Fire recovery"}).message == ""
+
+
+@pytest.mark.parametrize("value", ["1500000", "5000-10000", "2019-2026", "12/05/26", "01310-100"])
+def test_a_sum_a_span_and_a_post_code_are_no_phone(value):
+    assert understand({"email": "ada@home.example", "numeric_field": value, "input_7": value}).phone == ""
+    assert understand({"numeric_field": "020 7946 0123"}).phone == "020 7946 0123"
+
+
+def test_the_first_of_two_partners_is_who_writes():
+    form = {"partner_1_name": "Ada Lovelace", "partner_2_name": "Bob Hill", "email": "ada@home.example"}
+    assert understand(form).name == "Ada Lovelace"
+    assert understand({"contact_name": "Ada", "partner_name": "Acme Ltd"}).name == "Ada"
+
+
+def test_a_button_is_no_message():
+    form = {"email": "ada@home.example", "request": "Send request", "about": "Please call me about it."}
+    assert understand(form).message == "Please call me about it."
+    assert understand({"request": "Send me the new catalogue"}).message == "Send me the new catalogue"
+
+
+def test_who_pays_comes_after_who_asks():
+    form = {"billing_name": "Bob Hill", "contactName": "Ada Lovelace"}
+    assert understand(form).name == "Ada Lovelace"
+    assert understand({"billing_name": "Bob Hill"}).name == "Bob Hill"
+
+
+def test_fname_beside_a_whole_name_is_the_fathers():
+    assert understand({"txtName": "Ada Lovelace", "txtFname": "George Byron"}).name == "Ada Lovelace"
+    assert understand({"fname": "Ada", "name": "Lovelace"}).name == "Ada Lovelace"
+
+
+def test_both_halves_of_a_name_in_one_field_are_a_name():
+    found = understand({"voornaam_achternaam": "Ada Lovelace"})
+    assert (found.name, found.name_parts) == ("Ada Lovelace", {})
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"nameowner": "Ada", "lastnameowner": "Lovelace", "emailowner": "ada@home.example", "desc": "Please call me"},
+        {"clientename": "Ada Lovelace", "clienteemail": "ada@home.example", "observa": "Please call me"},
+    ],
+)
+def test_people_glued_to_a_word_and_shortened_words_are_read(form):
+    assert told(understand(form)) == ("Ada Lovelace", "ada@home.example", "", "Please call me")
+
+
 def test_a_field_without_a_name_is_no_honeypot():
     assert understand({"": "Anything"}).spam_reason == ""
 

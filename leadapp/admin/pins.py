@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from leadapp.admin.fields import clean
 from leadapp.extensions import db
-from leadapp.leads.field_finding import INSIDE, PINNED, TRIMMED
+from leadapp.leads.field_facts import INSIDE, PINNED, TRIMMED
 from leadapp.leads.fields import answer_names
 from leadapp.leads.judging import judge
 from leadapp.leads.models import Form, Lead

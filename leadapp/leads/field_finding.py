@@ -1,62 +1,30 @@
 """Which field plays which role: names first, then values; each find with a score and a reason."""
 
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from itertools import chain, takewhile
+from itertools import takewhile
 
 from leadapp.leads import field_values as look
-from leadapp.leads.field_names import (
-    ANIMALS,
-    CONFIRMS,
-    GENERIC,
-    LEADING,
-    NAMES,
-    NOISE,
-    NUMBERED,
-    OTHER,
-    OTHERS,
-    OWNERS,
-    PERSONAL,
-    POLITE,
-    STEMS,
-    WEAK,
-    plain,
+from leadapp.leads.field_facts import (
+    FIRST,
+    INSIDE,
+    LONGEST_NAME_OF_A_FIELD,
+    PINNED,
+    SPOKEN,
+    TRIMMED,
+    WEAKLY,
+    WORDS,
+    WORDS_OF_ROLES,
+    Facts,
+    facts_of,
+    parts_of,
 )
+from leadapp.leads.field_names import NAMES, plain
 from leadapp.leads.field_payload import Leaf, Path
 
-PINNED = 1000
 ENOUGH = 40  # a field below this score does not play the role
-FIRST, EXACT, TRIMMED, IN_A_ROW, AMONG, INSIDE, BESIDE_OTHER, WEAKLY = 106, 100, 90, 86, 70, 55, 45, 35
-LONGEST_NAME_OF_A_FIELD = 300
-PARTS = re.compile(r"[\[\]]+|\.(?=\S)|(?<=\d)/")  # lead[email], lead.email, 0-1/email
-WORDS = re.compile(r"(?<=[a-zа-яёà-ÿ])(?=[A-ZА-ЯЁ])|[\W_]+")
-NOT_ALONE = frozenset({"first", "last", "given", "family", "second", "from", "to", "sei", "mei", "ten", "ad", "not"})
-SAID_AGAIN = ("確認", "확인", "确认")
-HOLDERS = frozenset("full value val number e164 international".split())
-PERSONS = frozenset({"name", "first_name", "last_name"})
-HALVES = {"first_name": ("first", "mei"), "last_name": ("last", "sei")}
-QUESTION = 6  # words or more
 SHARED = 3  # fields that begin with the same word
-WORDS_OF_ROLES = frozenset().union(*NAMES.values())
-SPOKEN = frozenset().union(WORDS_OF_ROLES, *WEAK.values(), NOISE, OTHER - PERSONAL, OWNERS, OTHERS, CONFIRMS, GENERIC)
-LONGEST_ROW = 4  # words of a name that are read together
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a field's name alone says."""
-
-    scores: Mapping[str, int]
-    is_other: bool
-    is_generic: bool
-    is_owners: bool
-    is_others: bool
-    is_confirm: bool
-    is_animals: bool = False
-    is_keepers: bool = False
 
 
 @dataclass
@@ -127,15 +95,11 @@ def _glued(fields: Sequence[Leaf]) -> str:
 
 def is_called(leaf: Leaf, name: str) -> bool:
     """`lead[email]`, `lead.email` and {"lead": {"email"}} are the same field."""
-    return shown(leaf) == name or _parts(leaf.path) == _parts((name,))
+    return shown(leaf) == name or parts_of(leaf.path) == parts_of((name,))
 
 
 def shown(leaf: Leaf) -> str:
     return ".".join(leaf.path)[:100]
-
-
-def _parts(path: Path) -> list[str]:
-    return [part for key in path for part in PARTS.split(key) if part.strip()]
 
 
 def _by_name(finds: Finds, role: str, fields: Sequence[tuple[Leaf, Facts]]) -> None:
@@ -172,6 +136,8 @@ def _score(role: str, leaf: Leaf, facts: Facts) -> int:
         named = WEAKLY if not facts.is_others else WEAKLY + 40
     if not named or (look.is_switch(leaf.text) and named < FIRST):
         return 0
+    if role == "message" and named < FIRST and look.is_button(leaf.text):
+        return 0
     return named + _fit(role, leaf.text, named) - 45 * facts.is_others - 35 * facts.is_confirm
 
 
@@ -187,8 +153,9 @@ def _fit(role: str, text: str, named: int) -> int:
             return 30
         return (0 if any(map(str.isdigit, text[:60])) else -50) if sure else -named
     if role == "message":
-        doubtful = named < INSIDE and not look.is_prose(text)
-        return -named if doubtful or (named < FIRST and look.is_number(text)) else 5 * look.is_prose(text)
+        reads_well = look.is_prose(text) or (named < INSIDE and look.is_remark(text))
+        refused = (named < INSIDE and not reads_well) or (named < FIRST and look.is_number(text))
+        return -named if refused else 5 * reads_well
     if look.is_address(text) or "://" in text[:300] or look.is_number(text):
         return -named
     if named <= WEAKLY:
@@ -202,6 +169,14 @@ def _settle_names(finds: Finds) -> None:
         halves = [role for role in ("first_name", "last_name") if finds.scores[role] < PINNED]
         for role in halves if finds.scores["name"] >= PINNED and halves else ["name"]:
             finds.give_back(role)
+    elif finds.texts.keys() >= {"first_name", "name"} and _is_fathers(finds):
+        finds.give_back("first_name")
+
+
+def _is_fathers(finds: Finds) -> bool:
+    """`fname` beside a name, a whole name in each: in some countries it asks for the father's."""
+    both = look.is_whole_name(finds.texts["first_name"]) and look.is_whole_name(finds.texts["name"])
+    return both and plain(finds.paths["first_name"][-1]).endswith("fname") and finds.scores["first_name"] < PINNED
 
 
 def _by_value(finds: Finds, known: Sequence[tuple[Leaf, Facts]]) -> None:
@@ -220,9 +195,12 @@ def _by_value(finds: Finds, known: Sequence[tuple[Leaf, Facts]]) -> None:
         _name_by_value(finds, fields, [one for one in generic if one.path not in finds.used])
     if "message" not in finds.texts:
         texts = [one for one in free if one.path not in finds.used and _may_be_message(one, facts_by[one.path])]
+        short = [] if texts else _short_messages(finds, fields, generic)
         if texts:
             longest = max(texts, key=lambda one: len(one.text))
             finds.take("message", longest, WEAKLY + 5, f"its value is the longest free text ({shown(longest)})")
+        elif short:
+            finds.take("message", short[-1], WEAKLY + 5, f"its value is the last free text ({shown(short[-1])})")
 
 
 def _may_be_message(leaf: Leaf, facts: Facts) -> bool:
@@ -231,6 +209,13 @@ def _may_be_message(leaf: Leaf, facts: Facts) -> bool:
     if facts.scores.keys() - {"message"}:
         return False  # its name says something else
     return facts.is_generic or len(leaf.text[:400].split()) >= 4 or look.UNSPACED.search(leaf.text[:200]) is not None
+
+
+def _short_messages(finds: Finds, fields: Sequence[Leaf], generic: Sequence[Leaf]) -> list[Leaf]:
+    """Few words in a numbered field: people are asked for their message after their name and address."""
+    asked = max((at for at, one in enumerate(fields) if one.path in finds.used), default=-1)
+    after = {one.path for one in fields[asked + 1 :]}
+    return [one for one in generic if one.path in after and look.is_remark(one.text)]
 
 
 def _name_by_value(finds: Finds, fields: Sequence[Leaf], generic: Sequence[Leaf]) -> None:
@@ -247,84 +232,3 @@ def _name_by_value(finds: Finds, fields: Sequence[Leaf], generic: Sequence[Leaf]
             finds.take(role, leaf, WEAKLY + 5, f"its value looks like a name ({shown(leaf)})")
     elif named:
         finds.take("name", named[0], WEAKLY + 5, f"its value looks like a name ({shown(named[0])})")
-
-
-def facts_of(path: Path) -> Facts:
-    """What the name says, by its last keys; a name of any length is read as far as people write names."""
-    return _facts_of(tuple(key[:LONGEST_NAME_OF_A_FIELD] for key in path[-4:]))
-
-
-@lru_cache(maxsize=4096)
-def _facts_of(path: Path) -> Facts:
-    """Kept, as the fields of a form come again and again."""
-    parts = _parts(path)[-6:] or [path[-1]]
-    last = parts[-1]
-    if len(parts) > 1 and (last.isdigit() or plain(last) in HOLDERS) and not parts[-2].isdigit():
-        last = parts[-2] if plain(last) in HOLDERS or last == "0" else last
-    words = [plain(word) for word in WORDS.split(last)]
-    words = [word for word in words if word]
-    whole = plain(path[-1])
-    polite = next((one for one in POLITE if last.startswith(one)), "")
-    last = last.removeprefix(polite) if plain(last) not in WORDS_OF_ROLES else last
-    others = OTHER.intersection(words) or ({plain(last), whole} & OTHER)
-    persons = [word for word in words if word not in PERSONAL]
-    scores = {role: _named(role, plain(last), whole, words, is_other=bool(others)) for role in NAMES}
-    if others and others <= PERSONAL:
-        found = {role: _named(role, "".join(persons), "", persons, is_other=False) for role in PERSONS}
-        scores |= {role: min(score, AMONG) for role, score in found.items()}
-    if gravity := re.fullmatch(r"input_\d+[._]([36])", path[-1]):
-        scores["first_name" if gravity[1] == "3" else "last_name"] = AMONG
-    is_generic = all(word in GENERIC or any(map(str.isdigit, word)) for word in words)
-    tail = [*(word for word in words if not word.isdigit()), *words[-1:]]  # `email_2`, not `email-yui_3_2_1`
-    return Facts(
-        {role: score for role, score in scores.items() if score},
-        is_other=bool(others),
-        is_generic=is_generic,
-        is_owners=_is_owners(words, plain(last)),
-        is_others=not is_generic and bool(OTHERS.intersection(tail)),
-        is_confirm=(not is_generic and bool(CONFIRMS.intersection(tail))) or any(map(last.__contains__, SAID_AGAIN)),
-        is_animals=bool(ANIMALS.intersection(words)),
-        is_keepers="owner" in words,
-    )
-
-
-def _is_owners(words: Sequence[str], last: str) -> bool:
-    """`email_to`, `recipient`; but not a question that happens to hold such a word."""
-    is_named = last in OWNERS or bool(OWNERS.intersection(words))
-    return is_named and "reply" not in words and len(words) < QUESTION
-
-
-def _named(role: str, last: str, whole: str, words: Sequence[str], *, is_other: bool) -> int:
-    """How surely this name means the role: 0 for not at all."""
-    table = NAMES[role]
-    core = [word for word in words if word not in NOISE and not word.isdigit()]
-    joined = "".join(core).rstrip("0123456789")
-    trimmed = last.rstrip("0123456789")
-    if role == "message" and ({last, joined} & LEADING):
-        return FIRST
-    if last in table or whole in table:
-        return EXACT
-    if is_other and role not in ("email", "phone", "message"):
-        return 0
-    if not is_other and (trimmed in table or joined in table) and not (trimmed != last and trimmed in NUMBERED):
-        return TRIMMED + 11 * (role == "name" and len(words) > 1)  # `contact_name` before a bare `name`
-    if not is_other and {last, joined} & WEAK.get(role, frozenset()):
-        return WEAKLY
-    hits = [word for word in words if word in table and len(word) > 2 and word not in NOT_ALONE]
-    if not is_other and _in_a_row(role, words):
-        return IN_A_ROW
-    if hits and not is_other:
-        return max(AMONG - 3 * (len(core) - 1), INSIDE)
-    if hits or any(stem in last for stem in STEMS.get(role, ())):
-        return 0 if {"fax", "telefax"} & set(words) else (BESIDE_OTHER if is_other else INSIDE)
-    return 0
-
-
-def _in_a_row(role: str, words: Sequence[str]) -> bool:
-    """Words that mean the role together stand side by side: `name-1-last-name`, `last_name_d97c`, `name (awf_last)`."""
-    if role in HALVES and {"name", *chain(*HALVES.values())}.intersection(words) in [
-        {"name", one} for one in HALVES[role]
-    ]:
-        return True
-    spans = range(2, min(LONGEST_ROW, len(words) - 1) + 1)
-    return any("".join(words[at : at + span]) in NAMES[role] for span in spans for at in range(len(words) - span + 1))

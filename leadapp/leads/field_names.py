@@ -39,6 +39,12 @@ NAMES: dict[str, frozenset[str]] = {
         ηλεκτρονική διεύθυνση, อีเมล, thu dien tu, surel, имейл адрес, email пошта
         e posta adresiniz, epostaniz, emailcim, correo de contacto, mail pro, email pro
         mejl, mejladress, elpost, emailadr, mailadr, correo contacto
+        adresse electronique, couriel, direccion correo, direccion de correo, mail contact, indirizzo mail
+        indirizzo posta, mailadres, adres mailowy, emajl, meil, imejl, elposta, emajlova adresa
+        emailova adresa, mailova adresa, elektronikus levelcim, levelezesi cim, adresa mail, adresa electronica
+        mailiniz, электронный адрес, эл адрес, el pochta, mylo, електронна адреса, поща, ел поща, doar el, דואר
+        电邮, 電郵地址, e메일, hop thu, emel, ईमेल, ईमेल पता, پست الکترونیک, رایانامه, ηλ ταχυδρομείο, meiliaadress
+        sender mail
     """),
     "name": _table("""
         vardas, vardas ir pavarde, vards, nimi ja perekonnanimi, ism, ime in priimek, your name
@@ -65,6 +71,13 @@ NAMES: dict[str, frozenset[str]] = {
         yetkili, yetkili kisi, контактное лицо, контактна особа, איש קשר, shem, shem male, اسم العميل, الاسم الكريم
         ご芳名, お名前漢字, 氏名漢字, 문의자, 문의자명, 예약자, 예약자명, 신청인, nm, usernm
         writer, ご担当者様名, 担当者様名, ご担当者様, nombre contacto, nome contatto, nom contact, naam contactpersoon
+        contact person name, ihr name, nombres y apellidos, nombres apellidos, uw naam, osoba, osoba kontakt
+        kontakt osoba, kontaktni os, for og efternavn, för och efternamn, for og etternavn, kontaktnamn
+        etu ja sukunimi, nimesi, neve, kapcsolattarto, numele, persoana de contact, persoana contact, ad soyadiniz
+        имена, трите имена, imeprezime, imepriimek, onomatepwnymo, onomateponimo, שם ושם משפחה, שם פרטי ומשפחה
+        שם הפונה, שם הלקוח, שם לקוח, 申込者名, 申込者氏名, 预约人, 預約人, tenkhachhang, ten khach hang, ten cua ban
+        nguoi lien he, ชื่อผู้ติดต่อ, नाम, पूरा नाम, आपका नाम, ees ja perekonnanimi, jina, who are you
+        what should we call you, klantnaam, klientnavn, kundenavn, kundnamn, nazwa klienta, مخاطب
     """),
     "first_name": _table("""
         name first, your first name, contact first name, first name, first, fname, given name, given
@@ -73,6 +86,8 @@ NAMES: dict[str, frozenset[str]] = {
         fornamn, tilltalsnamn, etunimi, krestni jmeno, krstne meno, keresztnev, utonev, prenume, kucuk ad
         имя отчество, שם פרטי, الاسم الأول, الاسم الاول, الإسم الأول, 名, 下の名前, お名前名, mei, 이름만
         first kana name, ชื่อจริง, nama depan, kanji first name, μικρό όνομα
+        fnamn, fnavn, fornafn, vorn, vornamen, kresni jmeno, krestni, knev, isminiz, given names, 名漢字
+        名前名, namae mei, eesnimi, name vor
     """),
     "last_name": _table("""
         name last, pavarde, uzvards, perekonnanimi, your last name, contact last name, last name, last
@@ -83,6 +98,9 @@ NAMES: dict[str, frozenset[str]] = {
         soyisim, soyadiniz, фамилия, прізвище, familiya, familia, prezime, priimek, שם משפחה, משפחה
         اسم العائلة, اللقب, الاسم الأخير, الاسم الاخير, الإسم الأخير, 姓, 苗字, 名字姓, お名前姓, sei
         επωνυμο, eponymo, επίθετο, นามสกุล, nama belakang, kanji last name, sname
+        enamn, enavn, eftirnafn, nachn, fam name, paterno, apellido paterno, ap paterno, vnev, csaladi nev
+        nume familie, soyisminiz, familija, لقب, نام خانوادگی, 名前姓, 姓漢字, namae sei, perenimi, epitheto, eponimo
+        name nach, ape, ap
     """),
     "phone": _table("""
         telefonas, telefono numeris, talrunis, telefonska stevilka, telefon raqam, telefon raqami
@@ -98,7 +116,7 @@ NAMES: dict[str, frozenset[str]] = {
         numero di telefono, numero telefono, telefoon, telefoonnummer, mobiel, mobiel nummer
         telefoon nummer, telefoon mobiel, nr telefonu, numer telefonu, komorka, telefon kontaktowy, tlf
         tlf nr, mobilnr, tlfnr, telefonnumre, puhelin, puhelinnumero, puh, matkapuhelin, telefonni cislo
-        telefonszam, mobilszam, telefon mobil, numar de telefon, nr telefon, cep, cep telefonu, ceptelefonu
+        telefonszam, mobilszam, telefon mobil, numar de telefon, nr telefon, cep telefonu, ceptelefonu
         telefon numarasi, telefonunuz, gsm no, cep tel, телефон, номер телефона, мобильный, моб, тел
         контактный телефон, ваш телефон, номер телефону, мобільний, telefone contato, nomer telefona, טלפון
         נייד, טלפון נייד, מספר טלפון, פלאפון, סלולרי, رقم الجوال, الجوال, جوال, رقم الهاتف, الهاتف, هاتف
@@ -114,6 +132,12 @@ NAMES: dict[str, frozenset[str]] = {
         contato telefonico, telefon do kontaktu, cep no, cep numarasi, irtibat no, контактный номер, ваш номер
         מס טלפון, מספר נייד, رقم التواصل, رقم الاتصال, 日中連絡先, 联系手机, lianxidianhua, best contact number
         fono, tfno, tlfno, kontaktnummer, tel komorkowy, nr tel, numero contacto, mobilni telefon, telefonicislo
+        tele, telszam, tel cislo, komorkowy, notel, telem, wpp, wapp, nomor wa, no tlp, telp, nomer hp
+        mobtel, mobiili, matkapuh, puhelinnro, puhnro, puh nro, telnummer, 06 nummer, mob no, contact num
+        best phone, callback number, call back number, ph no, phn, phnum, tlfnummer, сотовый, сотовый телефон
+        brtelefona, broj telefona, kontakt broj, mobitel, mob broj, תלפון, رقم الموبيل, رقم هاتفك, تلفن, موبایل
+        شماره موبایل, شماره همراه, تلفن همراه, شماره تلفن, 電話番号携帯, so dt, sodt, เบอร์, เบอร์ติดต่อ, เบอร์มือถือ
+        มือถือ, फोन, मोबाइल, मोबाइल नंबर, फोन नंबर, τηλ, kinhto, thl, tilefwno, thlefwno
     """),
     "message": _table("""
         zinute, zinja, sonum, xabar, vprasanje, poruka vasa, upit, your message, contact message
@@ -168,6 +192,15 @@ NAMES: dict[str, frozenset[str]] = {
         aanvullende informatie, verzoek, aanvraag, wensen, dodatkowe informacje, prosba, opis zlecenia
         yderligere oplysninger, onskemal, дополнительная информация, ek bilgi, その他ご要望
         补充说明, 其他说明, 추가문의
+        describe, contenue, anmerkungstext, objet demande, cometarios, necesidad, necesidades, describe tu proyecto
+        descreva, oggetto richiesta, quesito, dopyt, poziadavka, uzenet szoveg, megj, uzenetem, ovrig info, förfrågan
+        beskjed, lisatieto, lisatietoja, palaute, continut, observatii, gorusunuz, пожелание, обращение
+        soobshcheniye, soobschenie, soobsheniye, komment, opisanie, opisaniye, povidomlennya, запитання, опис
+        запитване, въпрос, коментари, porukica, pitanje, sadrzaj, порука, питање, תיאור, הערה, מלל חופשי
+        נושא הפנייה, الرساله, نص الرساله, تفاصيل, ملاحظة, ملاحظاتك, شكوى, پیغام, متن پیام, توضیحات, ご相談, ご意見ご感想
+        メッセージ本文, 通信欄, 連絡事項, 備考欄, 反馈, 反馈意见, 问题描述, 意見內容, 備註說明, 您的問題
+        상담신청내용, 기타사항, 질문, คำถาม, pertanyaan, isi, संदेश
+        minyma, sxolia, zinutes tekstas, komentaras, zinojums, teade, kusimus
     """),
 }
 
@@ -216,6 +249,8 @@ OTHER = _table("""
         kanalastname, fax, telefax, linkedin, facebook, twitter, instagram, telegram, skype, extension, tax
         vat, iban, account, salutation, anrede, civilite, prefix, suffix, gender, sex, geschlecht
         nationality, occupation, education, options, choice, street name, place, location, venue, room
+        society, association, club, university, college, hospital, clinic, foundation, charity, branch, campus, district
+        village, disease, medicine, verein, schule, escuela, colegio, escola, universidad, universidade, ecole, scuola
         image, photo, attachment, document, utm, ip, agent, browser, version, formid, formname, status
         priority, reference, key, secret, cost, rating, score, occasion, industry, branche, sector, sektor
         method of contact, kontaktart, erreichbarkeit, product name, listing, property, website name
@@ -226,16 +261,39 @@ WEAK = {
     "phone": _table("""
         number, numero, nummer, numer, номер, contact, contacto, contato, contatto, kontakt, hp, no, num
         연락, 联系方式, 聯絡方式, lianxifangshi, 連絡先, liên hệ, lienhe, phone email, telefono email, cf phone, mob
+        kontak, cep, cel, tlm, ph, whats, nomer, الرقم, رقمك, yhteystieto, yhteystiedot
     """),
     "email": _table("""
         contact, contacto, contato, contatto, kontakt, address, contact info, phone email, email phone
-        login, username, 연락처, 联系方式, 連絡先
+        login, username, 연락처, 联系方式, 連絡先, kontak, absender, mittente, remitente, remetente, expediteur
+        nadawca, avsender, afsender, отправитель, yhteystieto, yhteystiedot
     """),
     "name": _table("""
         contact, client, customer, author, user, username, sender, guest, fullusername, kontakt, cliente
-        kunde, from, company contact, contact person
+        kunde, from, company contact, contact person, primary contact, point of contact, poc, absender, mittente
+        remitente, remetente, expediteur, nadawca, avsender, afsender, отправитель, gebruikersnaam, 用户名, asiakas
+    """),
+    "message": _table("""
+        info, infos, wunsch, pedido, goal, goals, needs, reason, motivo, motif, grund, precision, besvar, powod, цель
     """),
 }
+# Glued to the word that counts: `nameowner`, `clientephone`.
+PEOPLE = _table("""
+        owner, user, client, customer, contact, visitor, sender, guest, applicant, buyer, member, patient, student
+        parent, person, lead, cliente, kunde, kunden, klient, kontakt, contacto, contato, contatto, usuario, utente
+        paciente, paziente, pasien, funcionario, alumno, aluno, etudiant, klant, asiakas, musteri, pelanggan
+    """)
+# One of several people of the same kind, asked about as `partner_1_name`: the first is who writes.
+NUMBERED_PEOPLE = _table("partner, member, person, persons, people, guests")
+# Who pays and where it goes: the same person as a rule, but anyone named otherwise comes first.
+LATER = _table("billing, shipping, delivery, invoice, rechnung, facturation, facturacion, fatturazione, faktura")
+# What a button is called: its value says what a click does, not what the visitor wrote.
+BUTTONS = _table("""
+        send, submit, senden, absenden, abschicken, envoyer, enviar, invia, inviare, envia, wyslij, verzenden, versturen
+        verstuur, gonder, odeslat, odoslat, kuldes, elkuldes, trimite, skicka, laheta, indsend, posalji, poslji, kirim
+        отправить, відправити, надіслати, изпрати, שלח, שליחה, ارسال, إرسال, 送信, 送信する, 提交, 送出, 보내기, 전송
+        gui, ส่ง, αποστολη
+    """)
 # Beside these a name is a person's after all: whoever books, orders, asks for a quote.
 PERSONAL = _table("booking, quote, reservation, appointment, order, member, membership, invoice")
 # Who keeps an animal is the visitor, not the owner of the site.
@@ -250,7 +308,8 @@ OWNERS = _table("""
 OTHERS = _table("""
         friend, friends, freund, freundes, ami, amigo, referee, partner, spouse, emergency, second
         secondary, other, alternative, alternate, child, barn, barnets, kind, kindes, 2
-        second guest, colleague, manager, boss, teacher
+        second guest, colleague, manager, boss, teacher, father, fathers, mother, mothers, husband, wife, kin, nominee
+        relative, sibling, brother, sister, vater, mutter, padre, madre, pere, mere, pai, mae, отец, мать
     """)
 CONFIRMS = _table("""
         confirm, confirmation, confirmed, repeat, again, retype, check, verify, wiederholen, wiederholung
@@ -270,16 +329,20 @@ NUMBERED = _table("text, question, content, contents, other, note")
 STEMS: dict[str, tuple[str, ...]] = {
     role: tuple(plain(word) for word in words.split())
     for role, words in {
-        "email": "email epost eposta correo courriel メール 邮箱 邮件 郵件 이메일 почт البريد อีเมล אימייל",
+        "email": """
+            email epost eposta correo courriel メール 邮箱 邮件 郵件 电邮 電郵 이메일 почт البريد อีเมล אימייל ईमेल
+            ایمیل
+        """,
         "phone": """
             phone telefon telephon telefo mobil whatsapp handy numbertoreach телефон 電話 电话 手机 手機 전화 휴대
-            الهاتف الجوال טלפון τηλεφων โทร
+            الهاتف الجوال טלפון τηλεφων โทร เบอร์ มือถือ موبایل फोन मोबाइल handphone telepon
         """,
         "message": """
             message nachricht mensaje mensagem messagg wiadomosc besked meddeland comment kommentar inquiry enquiry
             question anfrage anliegen beschreibung description сообщен
-            コメント 問い合わせ 問合せ 留言 詢問 询问 咨询 諮詢 需求 문의 الرسالة הודע μηνυμ canwehelp canihelp tellus
-            aboutyou
+            コメント 問い合わせ 問合せ ご意見 備考 留言 反馈 詢問 询问 咨询 諮詢 需求 문의 الرسالة رسالت הודע μηνυμ
+            ข้อความ
+            संदेश پیام canwehelp canihelp tellus aboutyou
         """,
         "name": "fullname nachname vorname 名前 氏名 姓名 이름 성함 الاسم username",
     }.items()
@@ -289,6 +352,6 @@ GENERIC = _table("""
         field, fields, input, text, textfield, singleline, single, line, q, nf, entry, item, meta, wpforms
         form, forms, answer, question, f, ff, textarea, email, tel, name, data, custom, value, values
         control, element, box, id, ninja, cf, fld, kb, yui, editable
-        la, mm, mmerge, component, short, multiline, multi, area, long
+        la, mm, mmerge, merge, numeric, component, short, multiline, multi, area, long
         texto, resposta, respuesta, curta, corta, texte, court, testo
     """)

@@ -2,9 +2,15 @@
 
 import re
 
+from leadapp.leads.field_names import BUTTONS, plain
+
 ADDRESS = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+\.[^@\s<>,;]+")
 PHONE = re.compile(r"[+(]?[\d\s()./\-+]{4,40}(?:(?:x|ext\.?|#)\s?\d{1,6})?", re.IGNORECASE)
-DATE = re.compile(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{4}")
+DATE = re.compile(r"\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{4}|\d{1,2}/\d{1,2}/\d{2}")
+# A budget from and to, years from and to, a round sum, a post code of Brazil.
+SUM = re.compile(
+    r"[1-9]\d*00\s?-\s?[1-9]\d*00|(?:19|20)\d\d\s?-\s?(?:19|20)\d\d|[1-9](?:[ .]?\d){2,4}[ .]?000|\d{5}-\d{3}"
+)
 SWITCHES = frozenset({"on", "off", "yes", "no", "true", "false", "ja", "nein", "oui", "non", "si", "da", "nu"})
 # Scripts that write names and sentences without spaces.
 UNSPACED = re.compile(r"[぀-ヿ㐀-鿿豈-﫿]")
@@ -18,7 +24,7 @@ def is_address(text: str) -> bool:
 
 def is_phone(text: str) -> bool:
     text = text.strip()
-    if len(text) > 40 or not PHONE.fullmatch(text) or DATE.fullmatch(text):
+    if len(text) > 40 or not PHONE.fullmatch(text) or DATE.fullmatch(text) or SUM.fullmatch(text):
         return False
     return 6 <= sum(letter.isdigit() for letter in text) <= 15
 
@@ -65,6 +71,22 @@ def is_prose(text: str) -> bool:
         return len(text) >= 10
     head = text[:400]
     return len(text) >= 15 and len(head.split()) >= 3 and sum(map(str.isalpha, head)) > len(head) / 2
+
+
+def is_remark(text: str) -> bool:
+    """A few words that go on in small letters or end like a sentence: neither a name nor a company's."""
+    text = text.strip()
+    words = text[:100].split()
+    if not words or is_address(text) or is_phone(text) or is_switch(text) or not any(map(str.isalpha, text[:100])):
+        return False
+    goes_on = text[0].isalpha() and any(word[0].islower() for word in words[1:])
+    return goes_on or text[-1] in "?!？！"
+
+
+def is_button(text: str) -> bool:
+    """What stands on a button: a word or two, one of them "send"."""
+    words = text.split() if len(text) <= 30 else []
+    return 0 < len(words) <= 2 and not BUTTONS.isdisjoint(map(plain, words))
 
 
 def is_eastern(text: str) -> bool:

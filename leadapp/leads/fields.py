@@ -13,7 +13,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from email_validator import EmailNotValidError, validate_email
 
-from leadapp.leads.field_finding import Finds, facts_of, find
+from leadapp.leads.field_facts import facts_of
+from leadapp.leads.field_finding import Finds, find
 from leadapp.leads.field_names import NAMES, plain
 from leadapp.leads.field_payload import Leaf, as_text, leaves, unwrap, without
 from leadapp.leads.field_values import is_eastern

@@ -6,7 +6,7 @@ from typing import Any
 
 from werkzeug.datastructures import Headers as WsgiHeaders
 
-from leadapp.leads.field_finding import facts_of
+from leadapp.leads.field_facts import facts_of
 from leadapp.leads.field_names import NAMES, plain
 from leadapp.leads.field_payload import as_text
 from leadapp.leads.fields import SPECIAL
