@@ -101,10 +101,13 @@ _running: ContextVar[_Call] = ContextVar("running")
 
 
 class _Watched(HTTPConnection):
-    """A connection that hands its sockets to the running call's watchdog."""
+    """A connection that the running call's watchdog can cut, and that sends a request as one piece."""
 
     has_served = False
     used_at = 0.0
+    handle: socket.socket | None = None  # for the watchdog, as long as the connection is open
+    deadline: Deadline | None = None  # of the last call
+    held: list[bytes] | None = None  # of the request that is being put together
 
     @property
     def is_connected(self) -> bool:
@@ -116,18 +119,33 @@ class _Watched(HTTPConnection):
         call.connection = self
         self.timeout = call.time_to_connect()
         sock = super()._new_conn()
-        call.deadline.watch(sock)
+        self.handle = network.duplicate(sock)
+        self._be_watched(call.deadline)
         sock.settimeout(call.deadline.left())
         return sock
+
+    def _be_watched(self, deadline: Deadline) -> None:
+        if self.handle is not None:
+            self.deadline = deadline
+            deadline.lend(self.handle)
 
     def request(self, *args: Any, **options: Any) -> None:
         call = _running.get()
         call.is_reused = self.has_served
-        if self.has_served and self.sock is not None:
-            call.deadline.watch(self.sock)
-        super().request(*args, **options)
+        if self.has_served:
+            self._be_watched(call.deadline)
+        self.held = []
+        try:
+            super().request(*args, **options)
+            request = b"".join(self.held)
+        finally:
+            self.held = None
+        self.send(request)
 
     def send(self, data: Any) -> None:
+        if self.held is not None:
+            self.held.append(data)
+            return
         if self.sock is None:
             self.connect()
         _running.get().was_sent = True
@@ -141,6 +159,9 @@ class _Watched(HTTPConnection):
     def close(self) -> None:
         super().close()
         self.has_served = False  # urllib3 opens the same object again
+        if self.handle is not None and self.deadline is not None:
+            self.deadline.take_over(self.handle)  # an answer that ends with the connection is still being read
+            self.handle = None
 
 
 class _Adapter(SafeAdapter):

@@ -53,6 +53,11 @@ class _Watchdog:
             action()
 
 
+def duplicate(sock: socket.socket) -> socket.socket:
+    """The same connection under a descriptor of its own: closing the one leaves the other as it is."""
+    return socket.socket(fileno=os.dup(sock.fileno()))
+
+
 _watchdog = _Watchdog()
 call_at = _watchdog.call_at
 
@@ -65,6 +70,7 @@ class Deadline:
         self.moment = moment
         self._lock = threading.Lock()
         self._handles: list[socket.socket] = []
+        self._lent: list[socket.socket] = []
         self._is_over = False
 
     def __enter__(self) -> Self:
@@ -77,6 +83,7 @@ class Deadline:
             for handle in self._handles:
                 handle.close()
             self._handles.clear()
+            self._lent.clear()
 
     def left(self) -> float:
         """Seconds until the end; a thousandth of one when it has passed, for time-outs that must be positive."""
@@ -89,17 +96,31 @@ class Deadline:
     def watch(self, sock: socket.socket) -> None:
         """Cut this connection at the end. A duplicate is kept: TLS detaches the socket that it wraps, and a
         response may outlive the connection object that it came through."""
-        handle = socket.socket(fileno=os.dup(sock.fileno()))
-        with self._lock:
-            self._handles.append(handle)
+        self.take_over(duplicate(sock))
         if self.has_passed:
             self._cut()
+
+    def lend(self, handle: socket.socket) -> None:
+        """Cut this one's connection too: a duplicate whose owner keeps it for the next call, and hands it to
+        `take_over` rather than close it."""
+        with self._lock:
+            self._lent.append(handle)
+        if self.has_passed:
+            self._cut()
+
+    def take_over(self, handle: socket.socket) -> None:
+        """Close this duplicate when the call is over; at once when it is."""
+        with self._lock:
+            if self._is_over:
+                handle.close()
+            else:
+                self._handles.append(handle)
 
     def _cut(self) -> None:
         with self._lock:
             if self._is_over:
                 return
-            for handle in self._handles:
+            for handle in (*self._handles, *self._lent):
                 try:
                     handle.shutdown(socket.SHUT_RDWR)
                 except OSError:

@@ -1,5 +1,6 @@
 """The HTTP client against servers that hang, drip, flood, drop and redirect."""
 
+import os
 import socket
 import threading
 import time
@@ -63,6 +64,53 @@ def test_a_connection_that_was_idle_for_a_while_is_not_used_again(monkeypatch):
         for _ in range(2):
             ours.post(sink.url, b"{}", JSON, soon())
     assert len({request.connection for request in sink.requests}) == 2
+
+
+def test_head_and_body_go_out_as_one_piece():
+    """Two packets wake a receiver twice, and cost as much again."""
+    pieces = []
+
+    def talk(sock: socket.socket) -> None:
+        pieces.append(sock.recv(65536))
+        sock.sendall(OK)
+
+    with RawServer(talk) as server:
+        post(server.url)
+    head, _, body = pieces[0].partition(b"\r\n\r\n")
+    assert head.startswith(b"POST /hook HTTP/1.1")
+    assert body == b"{}"
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 2", b"Connection: close\r\nContent-Length: 2"])
+def test_no_descriptor_is_left_behind(framing):
+    def talk(sock: socket.socket) -> None:
+        while read_request(sock):
+            sock.sendall(b"HTTP/1.1 200 OK\r\n" + framing + b"\r\n\r\nok")
+
+    before = len(os.listdir("/proc/self/fd"))
+    with RawServer(talk) as server:
+        ours = client()
+        for _ in range(40):
+            ours.post(server.url, b"{}", JSON, soon())
+    assert len(os.listdir("/proc/self/fd")) < before + 20  # other tests' threads may open some
+
+
+def test_a_call_on_a_kept_connection_is_cut_at_its_own_deadline():
+    """Not at the first call's, and not never."""
+
+    def talk(sock: socket.socket) -> None:
+        for pause in (0, 0.6, 6):
+            read_request(sock)
+            time.sleep(pause)
+            sock.sendall(OK)
+
+    with RawServer(talk) as server, time_limit(5):
+        ours = client()
+        ours.post(server.url, b"{}", JSON, soon(0.4))
+        assert ours.post(server.url, b"{}", JSON, soon(3)).status == 200
+        with pytest.raises(ConnectionFailedError, match="did not answer in time"):
+            ours.post(server.url, b"{}", JSON, soon(0.4))
+    assert server.connections == 1
 
 
 def test_sixteen_threads_share_one_client():
