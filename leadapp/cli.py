@@ -7,12 +7,12 @@ from typing import Any
 from uuid import UUID
 
 import click
-import flask_migrate
 from flask import Flask, current_app
 from flask.cli import with_appcontext
 from sqlalchemy import func, select
 from sqlalchemy.exc import OperationalError
 
+from leadapp import schema
 from leadapp.accounts import people
 from leadapp.accounts.models import RoleName, User
 from leadapp.config import settings
@@ -30,6 +30,7 @@ SETUP_LOCK = 5_323_268_779  # any fixed number of its own
 
 
 def init_app(app: Flask) -> None:
+    schema.init_app(app)
     commands = (setup, create_user, show_settings, send_lead_notification, send_lead_webhook, sweep, run_mock)
     for command in commands:
         app.cli.add_command(command)
@@ -66,7 +67,7 @@ def one_at_a_time() -> Iterator[None]:
 def setup(first_owner: str | None) -> None:
     """Migrate, then make roles, the first form, and the destinations that variables name. Safe to run again."""
     with plain_words(), one_at_a_time():
-        flask_migrate.upgrade()
+        schema.upgrade()
         people.ensure_roles()
         ensure_forms()
         if first_owner:

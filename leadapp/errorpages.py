@@ -11,11 +11,11 @@ from werkzeug.exceptions import HTTPException
 
 from leadapp import clock
 from leadapp.errors import PayloadError
-from leadapp.extensions import limiter
 from leadapp.leads import cors, pages, webhook_answers
 from leadapp.leads.answering import error_json, refusal, wants_json
 from leadapp.leads.kept_fields import Typed
 from leadapp.ops import logs
+from leadapp.webextensions import limiter
 
 RETRY_AFTER_SECONDS = 30
 

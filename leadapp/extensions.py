@@ -1,13 +1,9 @@
-"""The Flask extensions as bare objects; `app.create_app` binds them to an application."""
+"""The Flask extensions that web and workers share, as bare objects; `desk.create_desk` binds them to an application."""
 
 from typing import TYPE_CHECKING
 
-from flask_limiter import Limiter
-from flask_limiter.util import get_remote_address
 from flask_mail import Mail
-from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from flask_wtf import CSRFProtect
 from sqlalchemy import MetaData
 from sqlalchemy.orm import DeclarativeBase
 
@@ -28,11 +24,7 @@ class Base(DeclarativeBase):
 
 # What was loaded stays readable after a commit: workers send with the connection given back.
 db = SQLAlchemy(model_class=Base, session_options={"expire_on_commit": False})
-migrate = Migrate()
 mail = Mail()
-csrf = CSRFProtect()
-# get_remote_address reads what ProxyFix made of TRUSTED_PROXY_HOPS, never a header by itself.
-limiter = Limiter(key_func=get_remote_address)
 
 if TYPE_CHECKING:
     Model = Base

@@ -2,7 +2,7 @@
 
 from flask import Flask
 
-from leadapp.extensions import limiter
+from leadapp.webextensions import limiter
 
 
 def init_app(app: Flask) -> None:

@@ -21,7 +21,8 @@ from leadapp import clock
 from leadapp.app import create_app
 from leadapp.config import Settings
 from leadapp.deliveries import work
-from leadapp.extensions import db, limiter
+from leadapp.extensions import db
+from leadapp.webextensions import limiter
 from tests import compiled_once
 from tests.sinks import HttpSink
 

@@ -10,7 +10,8 @@ from leadapp.accounts import guard, people
 from leadapp.accounts.forms import REFUSED
 from leadapp.accounts.models import Role, RoleName, User
 from leadapp.audit import AuditEvent
-from leadapp.extensions import db, limiter
+from leadapp.extensions import db
+from leadapp.webextensions import limiter
 
 from .desk import PASSWORD, Desk, add_user, browser, token_of
 

@@ -15,8 +15,10 @@ from alembic.script import ScriptDirectory
 from flask import Flask
 from sqlalchemy import inspect
 
+from leadapp import schema
 from leadapp.app import create_app
 from leadapp.config import ROOT
+from leadapp.database import release
 from leadapp.extensions import db
 
 SERVER = os.environ.get("TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432")
@@ -48,6 +50,7 @@ def empty_app(request: Any, settings_for: Any, tmp_path: Path) -> Iterator[Flask
 
 
 def _inside(app: Flask) -> Iterator[Flask]:
+    schema.prepare(app)
     with app.app_context():
         yield app
         db.session.remove()
@@ -61,7 +64,19 @@ def differences(app: Flask) -> list[Any]:
 
 
 def test_there_is_one_newest_migration() -> None:
-    assert len(ScriptDirectory(str(ROOT / "migrations")).get_heads()) == 1
+    heads = ScriptDirectory(str(ROOT / "migrations")).get_heads()
+    assert len(heads) == 1
+    assert schema.newest() == set(heads)
+
+
+def test_where_a_database_stands_is_known(empty_app: Flask) -> None:
+    assert schema.present() == set()
+    release()  # SQLite's write lock
+    flask_migrate.upgrade(revision="0001")
+    assert schema.present() == {"0001"}
+    release()
+    schema.upgrade()
+    assert schema.present() == schema.newest()
 
 
 def test_the_migrations_make_what_the_models_describe(empty_app: Flask) -> None:

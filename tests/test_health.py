@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
+from leadapp import schema
 from leadapp.app import create_app
 from leadapp.extensions import db
 from leadapp.ops import health
@@ -21,6 +22,7 @@ from tests.sinks import time_limit
 @pytest.fixture
 def at_head(app: Flask) -> Flask:
     """An app whose database says that it is migrated."""
+    schema.prepare(app)
     flask_migrate.stamp()
     return app
 

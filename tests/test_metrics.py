@@ -22,7 +22,7 @@ from leadapp.deliveries.models import DeliveryState, Destination, DestinationSta
 from leadapp.deliveries.sweep import sweep
 from leadapp.errors import PermanentError, TemporaryError
 from leadapp.extensions import db
-from leadapp.ops import gauges, health, heartbeats, metrics, tally
+from leadapp.ops import counted, gauges, health, heartbeats, tally
 from leadapp.ops.models import Heartbeat, PeriodicRun
 from leadapp.workers import beat, process
 
@@ -230,7 +230,7 @@ def test_no_label_holds_anything_of_a_visitor(app: Flask, monkeypatch: pytest.Mo
 
 def test_openmetrics_is_spoken_to_who_prefers_it(app: Flask) -> None:
     post_lead(add_desk()[0])
-    tally.observe(metrics.ACCEPT_SECONDS, 0.2, "form")
+    tally.observe(counted.ACCEPT_SECONDS, 0.2, "form")
     wanted = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5"
     answer = app.test_client().get("/metrics", headers={**BEARER, "Accept": wanted})
     assert answer.content_type.startswith("application/openmetrics-text")
@@ -245,8 +245,8 @@ def test_the_counts_of_every_process_add_up(app: Flask, settings_for: Any) -> No
     other.extensions["queue"].redis = app.extensions["queue"].redis
     for one in (app, other):
         with one.app_context():
-            tally.count(metrics.ACCEPTED, "contact", "form")
-            tally.observe(metrics.ACCEPT_SECONDS, 0.03, "form")
+            tally.count(counted.ACCEPTED, "contact", "form")
+            tally.observe(counted.ACCEPT_SECONDS, 0.03, "form")
             tally.flush()
     for one in (app, other):
         found = scrape(one)
@@ -271,13 +271,13 @@ class NoRedis:
 def test_counts_wait_in_memory_while_redis_is_away(app: Flask) -> None:
     line = app.extensions["queue"]
     there, line.redis = line.redis, NoRedis()
-    tally.count(metrics.ACCEPTED, "contact", "form")
+    tally.count(counted.ACCEPTED, "contact", "form")
     assert not tally.flush()
     found = scrape(app)
     assert (found["leadapp_up", "redis"], found["leadapp_up", "database"]) == (0, 1)
     assert not [series for series in found if series[0].startswith("leadapp_leads_accepted")]
     line.redis = there
-    tally.count(metrics.ACCEPTED, "contact", "form")
+    tally.count(counted.ACCEPTED, "contact", "form")
     found = scrape(app)
     assert (found["leadapp_leads_accepted_total", "contact", "form"], found["leadapp_up", "redis"]) == (2, 1)
 
@@ -285,16 +285,16 @@ def test_counts_wait_in_memory_while_redis_is_away(app: Flask) -> None:
 def test_what_waits_in_memory_is_bounded(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tally, "MOST_SERIES", 3)
     for number in range(10):
-        tally.count(metrics.ACCEPTED, f"form-{number}", "form")
-    tally.count(metrics.ACCEPTED, "form-0", "form")
+        tally.count(counted.ACCEPTED, f"form-{number}", "form")
+    tally.count(counted.ACCEPTED, "form-0", "form")
     assert sorted(app.extensions["tally"].waiting().values()) == [1, 1, 2]
 
 
 def test_a_flushed_redis_is_a_counter_that_starts_again(app: Flask) -> None:
-    tally.count(metrics.ACCEPTED, "contact", "form", by=5)
+    tally.count(counted.ACCEPTED, "contact", "form", by=5)
     tally.flush()
     app.extensions["queue"].redis.flushall()
-    tally.count(metrics.ACCEPTED, "contact", "form")
+    tally.count(counted.ACCEPTED, "contact", "form")
     assert scrape(app)["leadapp_leads_accepted_total", "contact", "form"] == 1
 
 
@@ -325,7 +325,7 @@ def test_a_database_that_hangs_is_given_up_soon(app: Flask, monkeypatch: pytest.
 
 @pytest.mark.parametrize("sign_off", [process._sign_off, beat._sign_off])
 def test_a_process_that_ends_in_order_writes_what_it_counted(app: Flask, sign_off: Any) -> None:
-    tally.count(metrics.ACCEPTED, "contact", "form")
+    tally.count(counted.ACCEPTED, "contact", "form")
     sign_off()
     assert app.extensions["queue"].redis.hlen(tally.HASH) == 1
 
@@ -340,7 +340,7 @@ def test_series_of_an_older_version_do_not_break_the_page(app: Flask) -> None:
 def test_the_eager_queue_counts_in_its_own_memory(app_with: Any) -> None:
     app = app_with(metrics_token=TOKEN, queue_eager=True)
     app.extensions["queue"].redis = NoRedis()
-    tally.count(metrics.ACCEPTED, "contact", "form")
+    tally.count(counted.ACCEPTED, "contact", "form")
     assert scrape(app)["leadapp_leads_accepted_total", "contact", "form"] == 1
 
 
@@ -349,7 +349,7 @@ def test_counting_writes_by_itself_after_a_moment(app: Flask, monkeypatch: pytes
     own = tally.Tally(app)
     own._writes_by_itself = True
     app.extensions["tally"] = own
-    tally.count(metrics.ACCEPTED, "contact", "form")
+    tally.count(counted.ACCEPTED, "contact", "form")
     eventually(lambda: app.extensions["queue"].redis.hlen(tally.HASH) > 0)
     assert own.waiting() == {}
 

@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -34,17 +35,21 @@ TOP_LEVEL = (
 
 # From the bottom up; a file imports from its own line and from those before it.
 LAYERS = (
-    "errors clock config extensions sql",
-    "signing audit columns database headers limits breaker",
+    "errors clock config extensions webextensions sql",
+    "signing audit columns database schema headers limits breaker",
     "queue http network slowclients",
     "messages rules",
     "files deliveries",
     "leads accounts",
     "admin ops",
-    "app cli schedule workers dev errorpages",
+    "app desk cli schedule workers dev errorpages",
 )
 HEIGHT = {name: height for height, names in enumerate(LAYERS) for name in names.split()}
 NO_NAMES = {"utils", "util", "helpers", "helper", "services", "service", "common", "core", "misc"}
+
+
+# What only pages, or only `flask` commands, need.
+NOT_IN_WORKERS = {"flask_admin", "flask_security", "flask_limiter", "wtforms", "rq_dashboard", "alembic", "sentry_sdk"}
 
 
 @cache
@@ -305,3 +310,16 @@ def test_the_python_version_is_one_that_the_project_takes() -> None:
     wanted = (ROOT / ".python-version").read_text().strip()
     needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
     assert needed == f">={wanted}"
+
+
+def test_workers_load_no_pages() -> None:
+    """They would cost each worker tree some 30 MB."""
+    asked = "import sys, worker; print(*{name.split('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert set(loaded.stdout.split()) & NOT_IN_WORKERS == set()
+
+
+def test_the_web_loads_no_migrations() -> None:
+    asked = "import sys, leadapp.app; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", asked], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert set(loaded.stdout.split()) & {"alembic", "mako", "sentry_sdk"} == set()

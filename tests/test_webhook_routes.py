@@ -18,9 +18,10 @@ from sqlalchemy.exc import OperationalError
 from leadapp.app import create_app
 from leadapp.database import transaction
 from leadapp.deliveries.models import DeliveryState
-from leadapp.extensions import db, limiter
+from leadapp.extensions import db
 from leadapp.leads import intake, webhook_routes
 from leadapp.leads.models import Form, Lead
+from leadapp.webextensions import limiter
 from tests.conftest import use_fakeredis
 from tests.factories import add_desk, add_form, rows_of
 from tests.sender_payloads import FLAT, META, PAIRS, PAYLOADS, SECRET, payload, signed

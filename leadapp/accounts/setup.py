@@ -13,7 +13,8 @@ from leadapp import clock
 from leadapp.accounts import guard
 from leadapp.accounts.forms import SHORTEST_PASSWORD, ChangePasswordForm, LoginForm
 from leadapp.accounts.models import Role, User
-from leadapp.extensions import db, limiter
+from leadapp.extensions import db
+from leadapp.webextensions import limiter
 
 LOGIN_LIMIT = "10 per minute"
 STAY_LOGGED_IN = timedelta(days=14)

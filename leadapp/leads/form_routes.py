@@ -8,7 +8,7 @@ from flask import Blueprint, Response, g, request
 from leadapp.accounts.guard import PUBLIC
 from leadapp.config import settings
 from leadapp.errors import PayloadError
-from leadapp.extensions import csrf, db, limiter
+from leadapp.extensions import db
 from leadapp.files.uploads import read_uploads
 from leadapp.leads import answering, catalog, cors, intake, strict
 from leadapp.leads.bodies import body_size, is_cut_off, is_small, read_body
@@ -18,6 +18,7 @@ from leadapp.leads.kept_fields import Typed
 from leadapp.leads.models import Form
 from leadapp.leads.parsing import Parsed, parse, refuse_excess
 from leadapp.leads.reading import Posted
+from leadapp.webextensions import csrf, limiter
 
 # What is kept of a request's headers: nothing that identifies or authorises anybody.
 KEPT_HEADERS = ("User-Agent", "Referer", "Origin", "Accept-Language", "Content-Length", "X-Request-ID")

@@ -16,7 +16,7 @@ from leadapp import signing
 from leadapp.accounts.guard import PUBLIC
 from leadapp.config import settings
 from leadapp.errors import PayloadError
-from leadapp.extensions import csrf, db, limiter
+from leadapp.extensions import db
 from leadapp.leads import catalog, intake, json_bodies, setup, webhook_answers
 from leadapp.leads.bodies import is_cut_off, read_body
 from leadapp.leads.charsets import clean
@@ -27,6 +27,7 @@ from leadapp.leads.senders import SENDERS, sender_of
 from leadapp.leads.senders.blanking import REMOVED, raw_without_secrets, without_secrets
 from leadapp.leads.senders.proofs import as_sent, is_same
 from leadapp.leads.senders.shape import Incoming, Sender
+from leadapp.webextensions import csrf, limiter
 
 logger = logging.getLogger(__name__)
 

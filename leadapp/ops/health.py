@@ -8,22 +8,20 @@ import os
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TimedOut
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from flask import Blueprint, Flask, copy_current_request_context
 from flask.typing import ResponseReturnValue
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from leadapp import queue
+from leadapp import queue, schema
 from leadapp.accounts import guard
-from leadapp.config import ROOT, settings
+from leadapp.config import settings
 from leadapp.database import is_postgresql, release
-from leadapp.extensions import db, limiter
+from leadapp.extensions import db
+from leadapp.webextensions import limiter
 
 health = Blueprint("health", __name__, url_prefix="/healthz")
 health.access = guard.PUBLIC  # type: ignore[attr-defined]
@@ -111,11 +109,4 @@ def _writable_problem() -> str:
 
 
 def _migration_problem() -> str:
-    found = set(MigrationContext.configure(db.session.connection()).get_current_heads())
-    return "" if found == expected_heads() else "migrations are not at head: run `flask setup`"
-
-
-@cache
-def expected_heads() -> frozenset[str]:
-    """The newest revisions that migrations/ holds."""
-    return frozenset(ScriptDirectory(str(ROOT / "migrations")).get_heads())
+    return "" if schema.present() == schema.newest() else "migrations are not at head: run `flask setup`"

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import sentry_sdk
-
 from leadapp import __version__
 from leadapp.config import Settings
 from leadapp.ops.logs import NAMES, TELLING, mask
@@ -17,6 +15,8 @@ def start(settings: Settings) -> None:
     """Set the client up for this process; nothing happens without SENTRY_DSN."""
     dsn = settings.sentry_dsn.get_secret_value()
     if dsn:
+        import sentry_sdk
+
         sentry_sdk.init(dsn=dsn, **options(settings))
 
 

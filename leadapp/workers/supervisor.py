@@ -25,8 +25,8 @@ from typing import Any
 from flask import Flask
 
 from leadapp import config
-from leadapp.app import create_app
 from leadapp.config import Settings
+from leadapp.desk import create_desk
 from leadapp.errors import ConfigurationError
 from leadapp.ops import logs
 
@@ -49,7 +49,7 @@ _told: Any = None  # in a child: shared with the supervisor, 1 once the child kn
 @cache
 def application() -> Flask:
     """The app of this process, made by the supervisor before it forks: children share its memory."""
-    return create_app()
+    return create_desk()
 
 
 def parent_is_gone() -> bool:
