@@ -13,6 +13,7 @@ import hmac
 import secrets
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 
 from cryptography.fernet import Fernet, MultiFernet
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -96,9 +97,13 @@ def unseal(sealed: str) -> str:
 
 
 def _fernet() -> MultiFernet:
-    """A Fernet key is 32 bytes; the settings hold any long random text, so each is hashed into one."""
     found = settings()
-    texts = found.encryption_keys or (found.secret_key.get_secret_value(),)  # production insists on keys
+    return _fernet_of(found.encryption_keys or (found.secret_key.get_secret_value(),))  # production insists on keys
+
+
+@lru_cache(maxsize=4)
+def _fernet_of(texts: tuple[str, ...]) -> MultiFernet:
+    """A Fernet key is 32 bytes; the settings hold any long random text, so each is hashed into one."""
     return MultiFernet(
         [Fernet(base64.urlsafe_b64encode(hashlib.sha256(b"leadapp" + text.encode()).digest())) for text in texts]
     )

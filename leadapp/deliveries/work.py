@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from functools import cache
 from uuid import UUID
 
 from flask import Flask, current_app
@@ -293,4 +294,9 @@ def _since(began: float) -> int:
 
 def worker_name() -> str:
     """Who claims, as the admin shows it: host and process."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    return f"{_host()}:{os.getpid()}"
+
+
+@cache
+def _host() -> str:
+    return socket.gethostname()
