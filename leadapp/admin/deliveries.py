@@ -87,7 +87,7 @@ def _when(_view: Any, _context: Any, row: Any, name: str) -> Markup:
 
 
 def _destination(_view: Any, _context: Any, row: Delivery, _name: str) -> Markup:
-    return Markup('<span class="breakable">{} <span class="muted">{}</span></span>').format(
+    return Markup('<span class="breakable">{} <span class="muted kind">{}</span></span>').format(
         row.destination.name, words.KIND_NAMES[row.kind]
     )
 
