@@ -168,3 +168,10 @@ def test_filters_that_are_used_stay_open(desk: Desk) -> None:
     page = desk.text("/admin/deliveries/?flt0_state_is=waiting")
     assert "data-fold" not in page
     assert "Filters (1)" in page
+
+
+def test_those_who_hear_know_what_a_box_chooses(app: Flask, desk: Desk) -> None:
+    post_lead(add_desk()[0])
+    assert 'aria-label="Choose Ada Lovelace"' in desk.text("/admin/leads/")
+    assert 'aria-label="Choose E-mail to email for Ada Lovelace"' in desk.text("/admin/deliveries/")
+    assert 'aria-label="Choose E-mail to email"' in Desk(app, RoleName.OPS).text("/admin/deliveries/")

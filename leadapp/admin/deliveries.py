@@ -141,6 +141,10 @@ class DeliveryView(KeysetView):
         g.lead_names = lead_names(rows) if guard.may(guard.READERS) else {}
         return count, rows
 
+    def called(self, row: Delivery) -> str:
+        name = g.lead_names.get(row.lead_id)
+        return f"{words.KIND_NAMES[row.kind]} to {row.destination.name}{f' for {name}' if name else ''}"
+
     def is_action_allowed(self, name: str) -> bool:
         if name == "replay":
             return guard.may(guard.SENDERS)
