@@ -175,3 +175,36 @@ def test_those_who_hear_know_what_a_box_chooses(app: Flask, desk: Desk) -> None:
     assert 'aria-label="Choose Ada Lovelace"' in desk.text("/admin/leads/")
     assert 'aria-label="Choose E-mail to email for Ada Lovelace"' in desk.text("/admin/deliveries/")
     assert 'aria-label="Choose E-mail to email"' in Desk(app, RoleName.OPS).text("/admin/deliveries/")
+
+
+# Empty lists, and what stands in the way
+@pytest.mark.parametrize(
+    ("path", "step"),
+    [
+        ("forms/", "New form"),
+        ("destinations/", "New destination"),
+        ("deliveries/", "Send a test lead from a form's page"),
+        ("attempts/", "Send a test lead from a form's page"),
+        ("figures/", "Send a test lead from a form's page"),
+        ("forms/migrate", "New form"),
+    ],
+)
+def test_an_empty_list_offers_the_first_step(desk: Desk, path: str, step: str) -> None:
+    page = html.unescape(desk.text(f"/admin/{path}"))
+    assert step in page[page.index('class="empty"') :]
+
+
+def test_an_empty_list_offers_nothing_that_is_not_allowed(app: Flask) -> None:
+    assert "Send a test lead" not in Desk(app, RoleName.OPS).text("/admin/deliveries/")
+
+
+def test_without_a_form_there_is_nothing_to_move_one_to(desk: Desk) -> None:
+    page = desk.post("/admin/forms/migrate", html="<form><input name=a></form>").text
+    assert "Make a form first" in page
+    assert "no field with a name" not in page
+
+
+def test_that_no_worker_runs_stands_above_everything_else(desk: Desk) -> None:
+    page = desk.text("/admin/")
+    assert 0 < page.index("No worker runs") < page.index("All leads are where they should be")
+    assert page.count("No worker runs") == 1

@@ -65,6 +65,11 @@ class StateChoice(Choice):
         return query.filter(column.in_([said(column, state) for state in states]))
 
 
+def to_a_test_lead() -> tuple[str, str] | None:
+    """The button of lists that only leads fill, for who may send a test one."""
+    return ("Send a test lead from a form's page", url_for("desk_forms.index_view")) if guard.may(guard.DESK) else None
+
+
 def destination_options() -> list[tuple[str, str]]:
     rows = db.session.execute(select(Destination.id, Destination.name).order_by(Destination.name))
     return [(str(key), name) for key, name in rows]
@@ -140,6 +145,9 @@ class DeliveryView(KeysetView):
         count, rows = super().get_list(page, *args, **kwargs)
         g.lead_names = lead_names(rows) if guard.may(guard.READERS) else {}
         return count, rows
+
+    def first_step(self) -> tuple[str, str] | None:
+        return to_a_test_lead()
 
     def called(self, row: Delivery) -> str:
         name = g.lead_names.get(row.lead_id)
@@ -272,3 +280,6 @@ class AttemptView(KeysetView):
         return db.session.query(Attempt).options(
             defer(Attempt.answer), to.load_only(Delivery.id), to.joinedload(Delivery.destination)
         )
+
+    def first_step(self) -> tuple[str, str] | None:
+        return to_a_test_lead()

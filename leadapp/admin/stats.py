@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from leadapp.accounts import guard
 from leadapp.admin import bars
+from leadapp.admin.deliveries import to_a_test_lead
 from leadapp.admin.guard import Guarded
 from leadapp.admin.showing import LEAD_WORDS
 from leadapp.errors import PayloadError
@@ -42,6 +43,7 @@ class StatsView(Guarded, BaseView):  # type: ignore[misc]
             destination_bars=bars.destination_bars(numbers),
             lead_words=bars.words_of(bars.LEADS),
             delivery_words=bars.words_of(bars.DELIVERIES),
+            first_step=to_a_test_lead(),
             form_address=_form_address,
             destination_address=_destination_address,
         )
