@@ -1,5 +1,8 @@
 """The work list with more reasons than one page shows: it says so, and leads to the others."""
 
+import html
+import re
+
 import pytest
 from flask import Flask
 from sqlalchemy import select
@@ -81,3 +84,16 @@ def test_a_page_that_is_not_there_breaks_nothing(desk: Desk, page: str) -> None:
 
 def test_a_page_holds_fifty_reasons(app: Flask) -> None:
     assert causes.MOST_CAUSES == 50
+
+
+def test_the_rows_of_one_reason_are_shown_alone(desk: Desk) -> None:
+    refused([400, 400])
+    with transaction():
+        for number, row in enumerate(db.session.scalars(select(Delivery).where(Delivery.kind == Kind.WEBHOOK))):
+            row.last_status_code, row.last_error = None, f"100% of field_{number} is odd"
+    addresses = re.findall(r'href="([^"]+)">Show the rows', html.unescape(desk.text("/admin/needs-you/")))
+    assert len(addresses) == 2
+    for address in addresses:
+        page = desk.text(address)
+        assert page.count("row-link") == 1
+        assert 'value="100% of field_' in page  # a filter that can be taken out again

@@ -13,7 +13,7 @@ from sqlalchemy.orm import defer, joinedload, undefer
 
 from leadapp.accounts import guard
 from leadapp.admin import replay_new, sending, showing
-from leadapp.admin.filters import Choice, ExactlyNumber, NumberChoice, Since, Until, named, said
+from leadapp.admin.filters import BeginsWith, Choice, ExactlyNumber, NumberChoice, Since, Until, named, said
 from leadapp.admin.keyset import KeysetView
 from leadapp.deliveries import words
 from leadapp.deliveries.models import (
@@ -75,9 +75,12 @@ def destination_options() -> list[tuple[str, str]]:
     return [(str(key), name) for key, name in rows]
 
 
-def listed(state: str = "", destination: Destination | None = None, code: int | None = None) -> str:
-    """The address of the deliveries list, narrowed."""
+def listed(
+    state: str = "", destination: Destination | None = None, code: int | None = None, problem: str | None = None
+) -> str:
+    """The address of the deliveries list, narrowed; `problem` is how the last error begins."""
     narrowed: dict[str, Any] = {"flt0_state_is": state or None, "flt4_answer_is": code}
+    narrowed["flt6_problem_begins"] = problem or None
     if destination is not None:
         narrowed["flt1_destination_is"] = destination.id
     return url_for("deliveries.index_view", **narrowed)
@@ -135,6 +138,7 @@ class DeliveryView(KeysetView):
         Since(Delivery.created_at, "Planned"),
         ExactlyNumber(Delivery.last_status_code, "Answer"),
         Until(Delivery.created_at, "Planned"),
+        BeginsWith(Delivery.last_error, "Problem"),
     )
     link_column = 0
 
