@@ -92,7 +92,8 @@
   each("select[data-kinds]", function (select) {
     function fit() {
       each("[data-only-for]", function (field) {
-        field.closest(".field").hidden = field.dataset.onlyFor.split(" ").indexOf(select.value) < 0;
+        var box = field.closest(".field"); // a fault is shown, whatever is chosen
+        box.hidden = field.dataset.onlyFor.split(" ").indexOf(select.value) < 0 && !box.classList.contains("has-error");
       });
     }
     select.addEventListener("change", fit);
