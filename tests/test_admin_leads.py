@@ -305,7 +305,7 @@ def test_the_status_is_a_sentence(desk, form):
         last_error="The webhook answered 500",
     )
     page = desk.text(page_of(lead))
-    assert "Sent to email; webhook: failed twice, next try in 4 minutes." in page
+    assert "Sent to email. webhook: failed twice, next try in 4 minutes." in page
     assert f'<time datetime="{clock.iso(now + timedelta(minutes=4))}"' in page
     assert "The webhook answered 500" in page
 

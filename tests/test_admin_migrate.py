@@ -42,7 +42,7 @@ def test_each_field_is_named_for_what_it_will_be():
         "_next": "ignored",
         "_webhook": "ignored",
         "utm_source": "where it came from",
-        "_gotcha": "special",
+        "_gotcha": "obeyed",
     }
 
 
@@ -98,13 +98,13 @@ HOME = migrating.Home("https://shop.example", ["https://b.example"], ["boss@shop
 @pytest.mark.parametrize(
     ("name", "value", "home", "meaning", "words"),
     [
-        ("_next", "/thanks", HOME, "special", "gets to https://shop.example/thanks."),
-        ("_next", "https://b.example/ok", HOME, "special", "gets to https://b.example/ok."),
+        ("_next", "/thanks", HOME, "obeyed", "gets to https://shop.example/thanks."),
+        ("_next", "https://b.example/ok", HOME, "obeyed", "gets to https://b.example/ok."),
         ("redirect", "https://c.example/ok", HOME, "ignored", "does not know https://c.example."),
         ("_next", "/thanks", migrating.Home(), "ignored", "does not know its own site"),
-        ("_next", "/thanks", migrating.Home("", ["https://b.example"]), "special", "the allowed site"),
-        ("_next", "", HOME, "special", "own site"),
-        ("_cc", "Boss@shop.example", HOME, "special", "a copy goes there"),
+        ("_next", "/thanks", migrating.Home("", ["https://b.example"]), "obeyed", "the allowed site"),
+        ("_next", "", HOME, "obeyed", "own site"),
+        ("_cc", "Boss@shop.example", HOME, "obeyed", "a copy goes there"),
         ("_cc", "boss@shop.example, x@y.example", HOME, "ignored", "x@y.example is not on the form's list"),
         ("_template", "table", HOME, "ignored", "one layout"),
         ("_captcha", "false", HOME, "ignored", "no captcha here"),

@@ -134,6 +134,13 @@ def test_an_unusable_reply_to_is_left_out(plain, sink, address):
     assert sink.mails[0].message["Reply-To"] is None
 
 
+@pytest.mark.parametrize("address", ['"ada b"@example.com', '"a,b"@example.com', '"a b<eve@evil.example>"@example.com'])
+def test_an_answer_to_a_quoted_address_goes_to_it_alone(plain, sink, address):
+    email.send(mail_claim(reply_to=address), soon())
+    (found,) = sink.mails[0].message["Reply-To"].addresses
+    assert found.addr_spec == address
+
+
 def test_mail_reply_to_stands_in_for_a_lead_without_an_address(app_with, sink):
     app_with(mail_server="127.0.0.1", mail_port=sink.port, mail_reply_to="info@shop.example", **PLAIN)
     email.send(mail_claim(reply_to=""), soon())

@@ -15,7 +15,8 @@ from leadapp.leads.models import Lead, LeadStatus
 
 WAITING = (DeliveryState.PENDING, DeliveryState.FAILED)
 NEEDS_YOU = (DeliveryState.PERMANENTLY_FAILED, DeliveryState.UNKNOWN)
-MOST_CAUSES = 50
+MOST_CAUSES = 50  # of what was given up, on one page
+LAST_PAGE = 1_000
 COUNTED = 99
 STUCK_AFTER = timedelta(minutes=10)
 
@@ -36,10 +37,21 @@ class Cause:
     error: str | None = None
 
 
-def causes() -> list[Cause]:
-    """Everything that waits for a person, what holds back most first."""
-    found = [*_stopped(), *_given_up(), *_stuck()]
-    return sorted(found, key=lambda cause: -cause.rows)
+@dataclass(frozen=True)
+class WorkList:
+    """One page of what waits for a person, what holds back most first; `more` reasons are on the pages behind it."""
+
+    causes: list[Cause]
+    page: int = 1
+    more: int = 0
+
+
+def work_list(page: int = 1) -> WorkList:
+    """Everything that waits for a person. Only what was given up can have reasons without number: it has pages."""
+    page = max(1, min(page, LAST_PAGE))
+    given_up, reasons = _given_up((page - 1) * MOST_CAUSES)
+    found = [*given_up, *(() if page > 1 else (*_stopped(), *_stuck()))]
+    return WorkList(sorted(found, key=lambda cause: -cause.rows), page, max(0, reasons - page * MOST_CAUSES))
 
 
 def _is_stopped() -> ColumnElement[bool]:
@@ -76,7 +88,8 @@ def _destinations() -> dict[int, Destination]:
     return {row.id: row for row in db.session.scalars(select(Destination))}
 
 
-def _given_up() -> list[Cause]:
+def _given_up(offset: int) -> tuple[list[Cause], int]:
+    """A page of reasons, and how many there are in all."""
     # An answer's code is the cause; without one it is the error. Constants are literal: PostgreSQL would take
     # two bound parameters for two expressions and refuse the GROUP BY.
     error = func.substr(Delivery.last_error, literal_column("1"), literal_column("120"))
@@ -91,15 +104,17 @@ def _given_up() -> list[Cause]:
             func.count(Delivery.lead_id.distinct()),
             func.min(Delivery.changed_at),
             func.max(Delivery.last_error),
+            func.count().over(),  # of reasons: a window comes after the grouping
         )
         .where(Delivery.state.in_(NEEDS_YOU))
         .group_by(Delivery.destination_id, Delivery.state, Delivery.last_status_code, reason)
-        .order_by(func.count().desc())
+        .order_by(func.count().desc(), Delivery.destination_id, Delivery.state, Delivery.last_status_code, reason)
         .limit(MOST_CAUSES)
+        .offset(offset)
     )
-    rows = db.session.execute(query).all()
-    named = _destinations() if rows else {}
-    return [_cause(named[row[0]], tuple(row)) for row in rows]
+    found = db.session.execute(query).all()
+    named = _destinations() if found else {}
+    return [_cause(named[row[0]], tuple(row[:-1])) for row in found], found[0][-1] if found else 0
 
 
 def _cause(destination: Destination, row: Sequence[Any]) -> Cause:

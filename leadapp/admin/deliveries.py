@@ -13,7 +13,7 @@ from sqlalchemy.orm import defer, joinedload, undefer
 
 from leadapp.accounts import guard
 from leadapp.admin import replay_new, sending, showing
-from leadapp.admin.filters import Choice, ExactlyNumber, NumberChoice, Since, Until, named, said
+from leadapp.admin.filters import BeginsWith, Choice, ExactlyNumber, NumberChoice, Since, Until, named, said
 from leadapp.admin.keyset import KeysetView
 from leadapp.deliveries import words
 from leadapp.deliveries.models import (
@@ -65,14 +65,22 @@ class StateChoice(Choice):
         return query.filter(column.in_([said(column, state) for state in states]))
 
 
+def to_a_test_lead() -> tuple[str, str] | None:
+    """The button of lists that only leads fill, for who may send a test one."""
+    return ("Send a test lead from a form's page", url_for("desk_forms.index_view")) if guard.may(guard.DESK) else None
+
+
 def destination_options() -> list[tuple[str, str]]:
     rows = db.session.execute(select(Destination.id, Destination.name).order_by(Destination.name))
     return [(str(key), name) for key, name in rows]
 
 
-def listed(state: str = "", destination: Destination | None = None, code: int | None = None) -> str:
-    """The address of the deliveries list, narrowed."""
+def listed(
+    state: str = "", destination: Destination | None = None, code: int | None = None, problem: str | None = None
+) -> str:
+    """The address of the deliveries list, narrowed; `problem` is how the last error begins."""
     narrowed: dict[str, Any] = {"flt0_state_is": state or None, "flt4_answer_is": code}
+    narrowed["flt6_problem_begins"] = problem or None
     if destination is not None:
         narrowed["flt1_destination_is"] = destination.id
     return url_for("deliveries.index_view", **narrowed)
@@ -87,7 +95,7 @@ def _when(_view: Any, _context: Any, row: Any, name: str) -> Markup:
 
 
 def _destination(_view: Any, _context: Any, row: Delivery, _name: str) -> Markup:
-    return Markup('<span class="breakable">{} <span class="muted">{}</span></span>').format(
+    return Markup('<span class="breakable">{} <span class="muted kind">{}</span></span>').format(
         row.destination.name, words.KIND_NAMES[row.kind]
     )
 
@@ -130,6 +138,7 @@ class DeliveryView(KeysetView):
         Since(Delivery.created_at, "Planned"),
         ExactlyNumber(Delivery.last_status_code, "Answer"),
         Until(Delivery.created_at, "Planned"),
+        BeginsWith(Delivery.last_error, "Problem"),
     )
     link_column = 0
 
@@ -140,6 +149,13 @@ class DeliveryView(KeysetView):
         count, rows = super().get_list(page, *args, **kwargs)
         g.lead_names = lead_names(rows) if guard.may(guard.READERS) else {}
         return count, rows
+
+    def first_step(self) -> tuple[str, str] | None:
+        return to_a_test_lead()
+
+    def called(self, row: Delivery) -> str:
+        name = g.lead_names.get(row.lead_id)
+        return f"{words.KIND_NAMES[row.kind]} to {row.destination.name}{f' for {name}' if name else ''}"
 
     def is_action_allowed(self, name: str) -> bool:
         if name == "replay":
@@ -268,3 +284,6 @@ class AttemptView(KeysetView):
         return db.session.query(Attempt).options(
             defer(Attempt.answer), to.load_only(Delivery.id), to.joinedload(Delivery.destination)
         )
+
+    def first_step(self) -> tuple[str, str] | None:
+        return to_a_test_lead()

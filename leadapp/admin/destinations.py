@@ -40,7 +40,11 @@ OFFERED = (Kind.EMAIL, Kind.WEBHOOK, Kind.CRM)
 class DestinationForm(DeskForm):
     """What a person can set about a destination; the secret is none of it."""
 
-    kind = SelectField("Kind", choices=options((str(kind), words.KIND_NAMES[kind]) for kind in OFFERED))
+    kind = SelectField(
+        "Kind",
+        choices=options((str(kind), words.KIND_NAMES[kind]) for kind in OFFERED),
+        render_kw={"data-kinds": True},
+    )
     name = StringField(
         "Name",
         [DataRequired("Give it a name."), Length(max=120)],
@@ -59,7 +63,7 @@ class DestinationForm(DeskForm):
         [Length(max=4000)],
         filters=[clean],
         description="For the customer's API: sent as Authorization: Bearer. It is stored encrypted and never shown.",
-        render_kw={"autocomplete": "off"},
+        render_kw={"autocomplete": "off", "data-only-for": Kind.CRM},
     )
     answers = TextAreaField(
         "What its answers mean",
@@ -68,6 +72,7 @@ class DestinationForm(DeskForm):
         description="For the customer's API, where an answer means something else than usual, as JSON:"
         ' [{"status": 409, "means": "duplicate"}, {"status": "2xx", "field": "ok", "equals": false,'
         ' "means": "retry"}]. The meanings are delivered, duplicate, permanent and retry.',
+        render_kw={"data-only-for": Kind.CRM},
     )
 
     def __init__(self, formdata: Any = None, obj: Destination | None = None, **kwargs: Any) -> None:

@@ -119,6 +119,16 @@ class Exactly(BaseSQLAFilter):  # type: ignore[misc]
         return "is"
 
 
+class BeginsWith(Exactly):
+    """The beginning of a text, which only links carry."""
+
+    def apply(self, query: Any, value: Any, alias: Any = None) -> Any:
+        return query.filter(self.get_column(alias).startswith(value, autoescape=True))
+
+    def operation(self) -> str:
+        return "begins"
+
+
 class ExactlyNumber(Exactly):
     """A number that only links carry."""
 

@@ -122,7 +122,7 @@ def _raw(lead_id: UUID) -> dict[str, Any]:
 
 
 def summary(lead: Lead, rows: Sequence[Delivery]) -> str:
-    """`Sent to you and to the CRM; Zapier failed twice, next try in 4 minutes.`"""
+    """`Sent to you and to the CRM. Zapier: failed twice, next try in 4 minutes.`"""
     opening = f"Kept as suspected spam ({lead.spam_reason or 'it looked like it'}). " if lead.is_spam else ""
     rejected = lead_rules.rejected(lead)
     opening += rejected
@@ -136,14 +136,17 @@ def summary(lead: Lead, rows: Sequence[Delivery]) -> str:
     now = clock.now()
     latest = {row.destination_id: row for row in rows}.values()
     sent = [row.destination.name for row in latest if row.state is DeliveryState.DELIVERED]
-    parts = [f"sent to {' and '.join((', '.join(sent[:-1]), sent[-1])) if len(sent) > 1 else sent[0]}"] if sent else []
-    for row in latest:
-        if row.state is not DeliveryState.DELIVERED:
-            said = words.sentence(row, row.destination, now).text
-            named = said.startswith("waits: ")
-            parts.append(said.removeprefix("waits: ") if named else f"{row.destination.name}: {said}")
-    text = "; ".join(parts)
-    return f"{opening}{text[:1].upper()}{text[1:]}."
+    parts = [f"Sent to {' and '.join((', '.join(sent[:-1]), sent[-1])) if len(sent) > 1 else sent[0]}"] if sent else []
+    parts += [_stands(row, now) for row in latest if row.state is not DeliveryState.DELIVERED]
+    return opening + " ".join(f"{part}." for part in parts)
+
+
+def _stands(row: Delivery, now: datetime) -> str:
+    """`Zapier: failed twice, next try in 4 minutes`; a name stays as somebody wrote it."""
+    name, said = row.destination.name, words.sentence(row, row.destination, now).text
+    if said.startswith("waits: "):
+        return said.removeprefix("waits: ")
+    return f"{name} {said}" if said.startswith("needs you: ") else f"{name}: {said}"
 
 
 def timeline(lead: Lead, rows: Sequence[Delivery], attempts: Sequence[Attempt]) -> list[Line]:

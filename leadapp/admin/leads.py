@@ -165,6 +165,9 @@ class LeadView(KeysetView):
     def link_to(self, row: Lead) -> str:
         return url_for("leads.page", lead_id=row.id)
 
+    def called(self, row: Lead) -> str:
+        return row.name or row.email or "a lead without a name"
+
     def may_export(self) -> bool:
         return guard.may(guard.DESK)
 

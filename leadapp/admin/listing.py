@@ -84,6 +84,14 @@ class DeskView(Guarded, ModelView):  # type: ignore[misc]
         """Where a row leads; None when this person may not go there."""
         return str(self.get_url(".details_view", id=self.get_pk_value(row))) if self.can_view_details else None
 
+    def first_step(self) -> tuple[str, str] | None:
+        """What fills an empty list: the words and the address of a button."""
+        return (self.create_words, str(self.get_url(".create_view"))) if self.can_create else None
+
+    def called(self, row: Any) -> str:
+        """The row in a few words, for those who hear the box that chooses it."""
+        return str(row)
+
     def is_action_allowed(self, name: str) -> bool:  # noqa: ARG002 - the library's signature
         """None, unless a view says so: the library's own would delete rows."""
         return False

@@ -80,7 +80,7 @@ class Control:
 
 @dataclass(frozen=True)
 class Line:
-    """What becomes of one field. `tone` is good (found), muted (an answer), hold (special) or wait (ignored)."""
+    """What becomes of one field. `tone` is good (found), muted (an answer), hold (obeyed) or wait (ignored)."""
 
     name: str
     meaning: str
@@ -202,7 +202,7 @@ def _line(control: Control, found: Understood, honeypot: str, home: Home) -> Lin
 
 
 def _special(name: str, why: str, *, obeyed: bool) -> Line:
-    return Line(name, "special" if obeyed else "ignored", why, "hold" if obeyed else "wait")
+    return Line(name, "obeyed" if obeyed else "ignored", why, "hold" if obeyed else "wait")
 
 
 def _next_line(control: Control, home: Home) -> Line:

@@ -13,6 +13,7 @@ from leadapp.admin.set_up import is_set_up
 from leadapp.deliveries import words
 from leadapp.deliveries.models import Delivery, Destination, DestinationState, Kind
 from leadapp.deliveries.words import NEEDS_YOU, NOTHING, ON_HOLD, RETRYING, SENT, WAITING, Words
+from leadapp.leads.kept_fields import label_of
 from leadapp.leads.models import IntegrationStatus, LeadStatus
 
 LEAD_WORDS = {
@@ -53,6 +54,7 @@ def init_app(app: Flask) -> None:
         size=size,
         plural=plural,
         unpacked=json.loads,
+        label_of=label_of,
     )
     app.jinja_env.globals.update(
         delivery_words=delivery_words,
@@ -112,6 +114,8 @@ def lead_words(lead: Any) -> Words:
 def integration_words(lead: Any, kind: str) -> Words:
     """Where a lead stands with one kind of destination. `disabled` says only that no row counts: here is why."""
     status = getattr(lead, f"{kind}_status")
+    if status is IntegrationStatus.FAILED and _is_the_one_that_needs_you(lead):
+        return LEAD_WORDS[LeadStatus.PERMANENTLY_FAILED]
     if status is not IntegrationStatus.DISABLED:
         return INTEGRATION_WORDS[status]
     if not is_set_up(lead.form_id, Kind(kind)):
@@ -119,6 +123,12 @@ def integration_words(lead: Any, kind: str) -> Words:
     # Of a rejected lead mails and webhooks go out, unless its form says no; the customer never gets it.
     is_kept_back = kind == Kind.CRM and lead.status is LeadStatus.REJECTED
     return NOT_PASSED_ON if is_kept_back else INTEGRATION_WORDS[status]
+
+
+def _is_the_one_that_needs_you(lead: Any) -> bool:
+    """ "failed" promises another try. Where only one kind failed and the lead needs somebody, there is none."""
+    failed = (lead.email_status, lead.webhook_status, lead.crm_status).count(IntegrationStatus.FAILED)
+    return lead.status is LeadStatus.PERMANENTLY_FAILED and failed == 1
 
 
 def lead_state(lead: Any) -> Markup:

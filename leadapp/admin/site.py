@@ -21,6 +21,7 @@ from leadapp.admin.rules import RulesView
 from leadapp.admin.senders import SendersView
 from leadapp.admin.start import NeedsYouView, StartView
 from leadapp.admin.stats import StatsView
+from leadapp.admin.trying import TryView
 from leadapp.audit import AuditEvent
 from leadapp.deliveries.models import Attempt, Delivery, Destination, Replay
 from leadapp.leads.models import Form, Lead
@@ -36,6 +37,9 @@ MENU: tuple[tuple[str, str, Access], ...] = (
     ("Audit", "audit.index_view", guard.SENDERS),
     ("Queues", "rq_dashboard.queues_overview", guard.OPERATORS),
 )
+
+# Pages that stand under an entry of the menu without being its list
+UNDER = {"rules": "desk_forms", "senders": "desk_forms", "trying": "destinations", "replays": "needs_you"}
 
 
 def init_app(app: Flask) -> None:
@@ -53,6 +57,7 @@ def init_app(app: Flask) -> None:
         RulesView(name="Rules", endpoint="rules", url="forms/rules"),
         SendersView(name="Senders", endpoint="senders", url="forms/senders"),
         DestinationView(Destination, "destinations"),
+        TryView(name="Try", endpoint="trying", url="destinations/try"),
         DeliveryView(Delivery, "deliveries"),
         AttemptView(Attempt, "attempts"),
         ReplayView(Replay, "replays"),
@@ -68,6 +73,7 @@ def init_app(app: Flask) -> None:
 def menu() -> list[dict[str, Any]]:
     """The entries that this person may open; the one that is open is marked."""
     here = (request.endpoint or "").split(".")[0]
+    here = UNDER.get(here, here)
     return [
         {"label": label, "url": url_for(endpoint), "is_here": endpoint.split(".")[0] == here}
         for label, endpoint, access in MENU

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from flask import url_for
+from flask import request, url_for
 from flask_admin import AdminIndexView, BaseView, expose
 from sqlalchemy import func, select
 from sqlalchemy.orm import joinedload
@@ -12,7 +12,7 @@ from sqlalchemy.orm import joinedload
 from leadapp import clock, queue
 from leadapp.accounts import guard
 from leadapp.admin import bars, replays, senders
-from leadapp.admin.causes import causes
+from leadapp.admin.causes import MOST_CAUSES, work_list
 from leadapp.admin.deliveries import GROUPS, listed
 from leadapp.admin.destinations import stopped
 from leadapp.admin.filters import said
@@ -59,6 +59,15 @@ class Sign:
     hint: str = ""
 
 
+@dataclass(frozen=True)
+class Notice:
+    """One thing that is missing, and where whoever may change it does so."""
+
+    text: str
+    address: str = ""
+    link: str = ""
+
+
 class StartView(Guarded, AdminIndexView):  # type: ignore[misc]
     """/admin/"""
 
@@ -73,7 +82,7 @@ class StartView(Guarded, AdminIndexView):  # type: ignore[misc]
         waiting, numbers = waiting_now(), stats.count(stats.MOST_DAYS)
         return self.render(
             "admin/start.html",
-            causes=causes(),
+            work=work_list(),
             today=today(numbers),
             waiting=waiting,
             waiting_url=listed("waiting"),
@@ -99,7 +108,8 @@ class NeedsYouView(Guarded, BaseView):  # type: ignore[misc]
     def index(self) -> Any:
         return self.render(
             "admin/needs_you.html",
-            causes=causes(),
+            work=work_list(request.args.get("page", 1, type=int)),
+            most_causes=MOST_CAUSES,
             replays=replays.running() if guard.may(guard.SENDERS) else [],
             listed=listed,
             may_send=guard.may(guard.SENDERS),
@@ -163,25 +173,30 @@ def signs(waiting: Waiting) -> list[Sign]:
     ]
 
 
-def notices() -> list[str]:
+def notices() -> list[Notice]:
     """What is missing so that leads reach a person."""
     found = []
     mail = select(Destination.id).where(Destination.kind == Kind.EMAIL)
     if db.session.scalar(mail.where(Destination.state == DestinationState.ACTIVE).limit(1)) is None:
-        found.append("Nobody is told of new leads. Leads are saved, but no e-mail destination is in use.")
+        said = "Nobody is told of new leads. Leads are saved, but no e-mail destination is in use."
+        found.append(Notice(said, url_for("destinations.create_view"), "Add an e-mail address"))
     if settings().mail_provider == "none" and db.session.scalar(mail.limit(1)) is not None:
-        found.append("Mail is not set up, so no mail goes out. Set MAIL_SERVER and DEFAULT_FROM_EMAIL.")
+        found.append(Notice("Mail is not set up, so no mail goes out. Set MAIL_SERVER and DEFAULT_FROM_EMAIL."))
     elif settings().mail_provider == "smtp" and not settings().sender_address:
-        found.append("Mail has no sender. Set DEFAULT_FROM_EMAIL to an address of your own domain.")
-    return [*found, *_left_out(), *senders.notices()]
+        found.append(Notice("Mail has no sender. Set DEFAULT_FROM_EMAIL to an address of your own domain."))
+    return [*found, *_left_out(), *map(Notice, senders.notices())]
 
 
-def _left_out() -> list[str]:
+def _left_out() -> list[Notice]:
     """What a receiver switched off gets no new leads, also when nothing waits for it that would say so."""
     query = select(Destination).where(
         Destination.state == DestinationState.DISABLED, Destination.disabled_by == DisabledBy.RECEIVER
     )
     return [
-        f"{row.name} is switched off and gets no new leads: {row.state_reason}. Put it right, then resume it."
+        Notice(
+            f"{row.name} is switched off and gets no new leads: {row.state_reason}. Put it right, then resume it.",
+            url_for("destinations.details_view", id=row.id),
+            "Look at it",
+        )
         for row in db.session.scalars(query.order_by(Destination.id))
     ]

@@ -2,12 +2,13 @@
 
 from typing import Any
 
-from flask import request
+from flask import request, url_for
 from flask_admin import BaseView, expose
 from sqlalchemy import select
 
 from leadapp.accounts import guard
 from leadapp.admin import bars
+from leadapp.admin.deliveries import to_a_test_lead
 from leadapp.admin.guard import Guarded
 from leadapp.admin.showing import LEAD_WORDS
 from leadapp.errors import PayloadError
@@ -42,7 +43,19 @@ class StatsView(Guarded, BaseView):  # type: ignore[misc]
             destination_bars=bars.destination_bars(numbers),
             lead_words=bars.words_of(bars.LEADS),
             delivery_words=bars.words_of(bars.DELIVERIES),
+            first_step=to_a_test_lead(),
+            form_address=_form_address,
+            destination_address=_destination_address,
         )
+
+
+def _form_address(form: Any) -> str:
+    """Its leads, for who may read them."""
+    return url_for("leads.index_view", flt1_form_is=form.id) if guard.may(guard.READERS) else ""
+
+
+def _destination_address(destination: Any) -> str:
+    return url_for("destinations.details_view", id=destination.id) if guard.may(guard.DESK) else ""
 
 
 def asked() -> tuple[int, Form | None]:

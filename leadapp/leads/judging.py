@@ -10,7 +10,7 @@ from typing import Any
 
 from leadapp.deliveries.frozen import FrozenBody
 from leadapp.errors import RulesError
-from leadapp.leads import names
+from leadapp.leads import mailboxes, names
 from leadapp.leads.field_payload import unwrap
 from leadapp.leads.fields import Understood, as_text, understand
 from leadapp.leads.models import Form, LeadStatus
@@ -52,7 +52,8 @@ def judge(form: Form, payload: Mapping[str, Any], page: str, ruling: Ruling) -> 
     answers: list[Answer] | None = None
     try:
         understood = understand(payload, form.honeypot, page, form.pinned_fields)
-        answers = list(_flat(understood.answers))
+        typed: list[Answer] = [(place, text, ()) for place, text in mailboxes.settle(understood).items()]
+        answers = [*typed, *_flat(understood.answers)]
         if ruling.fault is not None:
             raise ruling.fault
         tree = _tree(payload, understood, form.pinned_fields or {})
@@ -60,7 +61,8 @@ def judge(form: Form, payload: Mapping[str, Any], page: str, ruling: Ruling) -> 
         if not ruling.is_bare:
             _normalise(understood, tree, outcome)
             answers = [
-                (name, _normalised(value, value_at(outcome.fields, path)), path) for name, value, path in answers
+                (name, _normalised(value, value_at(outcome.fields, path)) if path else value, path)
+                for name, value, path in answers
             ]
         return _decided(understood, answers, outcome, ruling.name)
     except Exception as error:  # noqa: BLE001 - whatever it is, the lead is kept and the caller logs it

@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leadapp.errors import PayloadError
-from leadapp.leads.fields import Understood, as_text, is_address
+from leadapp.leads.fields import Understood, as_text
 from leadapp.leads.judging import ROLES, judge
+from leadapp.leads.mailboxes import is_mailbox
 from leadapp.leads.models import Form
 from leadapp.leads.names import value_at
 from leadapp.leads.rulesets import Ruling
@@ -27,7 +28,7 @@ def faults(form: Form, payload: Mapping[str, Any], file_fields: Sequence[str]) -
         PayloadError(422, "REQUIRED_FIELD_EMPTY", f"{_label(name)} is needed.", _posted_name(name, payload))
         for name in missing
     ]
-    if found.email and not is_address(found.email):
+    if found.email and not is_mailbox(found.email):
         field = next((name for name, value in payload.items() if as_text(value).strip() == found.email), "email")
         wrong.append(PayloadError(422, "TYPE_EMAIL", "This does not look like an e-mail address.", field))
     return wrong

@@ -12,7 +12,7 @@ def reply_address(text: str) -> str:
     if not text:
         return ""
     try:
-        found = validate_email(text, check_deliverability=False, test_environment=True)
+        found = validate_email(text, check_deliverability=False, test_environment=True, allow_quoted_local=True)
     except EmailNotValidError:
         return ""
     return found.ascii_email or ""

@@ -73,6 +73,34 @@
     });
   });
 
+  // On a phone the filters of a list stay folded until somebody wants them
+  var isPhone = window.matchMedia && window.matchMedia("(max-width: 45rem)").matches;
+  if (isPhone) {
+    each("details[data-fold]", function (folded) { folded.open = false; });
+  }
+
+  // Rows that are shown as cards stay a table for those who hear it
+  each("table", function (table) {
+    var roles = { TABLE: "table", THEAD: "rowgroup", TBODY: "rowgroup", TR: "row", TD: "cell" };
+    [table].concat(Array.prototype.slice.call(table.querySelectorAll("thead, tbody, tr, th, td"))).forEach(function (part) {
+      var role = part.tagName === "TH" ? (part.scope === "row" ? "rowheader" : "columnheader") : roles[part.tagName];
+      part.setAttribute("role", role);
+    });
+  });
+
+  // A form asks only for what its kind of destination needs
+  each("select[data-kinds]", function (select) {
+    function fit() {
+      each("[data-only-for]", function (field) {
+        var box = field.closest(".field"); // a fault is shown, whatever is chosen
+        box.hidden = field.dataset.onlyFor.split(" ").indexOf(select.value) < 0 && !box.classList.contains("has-error");
+      });
+    }
+    select.addEventListener("change", fit);
+    window.addEventListener("pageshow", fit);
+    fit();
+  });
+
   // A second press must not send twice
   each("form[data-once]", function (form) {
     form.addEventListener("submit", function (event) {

@@ -174,3 +174,82 @@ def test_a_form_is_moved_and_tested_from_the_admin(desk: Desk, browser: Callable
     arrive(visitor, "A test lead is on its way")
     wait_for(lambda: any(b"Test Lead" in one.body for one in desk.sink.requests), "the webhook")
     assert visitor.complaints() == []
+
+
+# Tables and their boxes that are wider than what one sees of them
+SIDEWAYS = """return [...document.querySelectorAll("main table, main .table-box")]
+  .filter((one) => one.scrollWidth > one.clientWidth + 1 || one.getBoundingClientRect().right > innerWidth + 1)
+  .map((one) => `${one.tagName} ${one.className}`)"""
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("width", [390, 768])
+def test_no_list_has_to_be_scrolled_sideways(desk: Desk, browser: Callable[[int], Visitor], width: int) -> None:
+    visitor = browser(width)
+    send_a_lead(visitor, "Wolfgang Müller-Lüdenscheidt-Papadopoulos", f"Hello at {width}")
+    wait_for(lambda: any(b"denscheidt" in one.body for one in desk.sink.requests), "the webhook")
+    log_in(visitor)
+    found = {}
+    for name in (
+        "start",
+        "leads",
+        "forms",
+        "destinations",
+        "destination",
+        "deliveries",
+        "attempts",
+        "figures",
+        "audit",
+    ):
+        visitor.open(PAGES[name])
+        visitor.driver.execute_script("document.querySelectorAll('details').forEach((one) => { one.open = true })")
+        assert visitor.driver.execute_script("return document.querySelectorAll('main table').length"), name
+        if wide := visitor.driver.execute_script(SIDEWAYS):
+            found[name] = wide
+    assert found == {}
+
+
+def test_rows_shown_as_cards_are_a_table_to_those_who_hear_it(desk: Desk, browser: Callable[[int], Visitor]) -> None:
+    visitor = browser(390)
+    send_a_lead(visitor, "Ada Hears", "Hello")
+    log_in(visitor)
+    visitor.open("/admin/leads/")
+    nodes = visitor.driver.execute_cdp_cmd("Accessibility.getFullAXTree", {})["nodes"]
+    roles = [node["role"]["value"] for node in nodes]
+    assert {"table", "row", "columnheader", "cell"} <= set(roles)
+    assert roles.count("columnheader") == 9  # the box that chooses all of them, and eight columns
+
+
+@pytest.mark.timeout(120)
+def test_the_customers_api_is_looked_at_and_then_tried(desk: Desk, browser: Callable[[int], Visitor]) -> None:
+    visitor = browser(390)
+    log_in(visitor)
+    visitor.open("/admin/destinations/new/")
+    assert not visitor.find("[name=token]").is_displayed()  # an e-mail address needs none
+    visitor.find("[name=kind]").send_keys("CRM")
+    wait_for(lambda: visitor.find("[name=token]").is_displayed(), "the token's field")
+    visitor.fill(name="Customer", address=desk.sink.url, token="t0p-secret")
+    visitor.press("Save")
+    arrive(visitor, "Token and answers")
+    visitor.press("Try it")
+    arrive(visitor, "What would be sent")
+    assert "would not be passed on" in visitor.text
+    pairs = (("address.zip", "66123"), ("house.is_owner", "yes"))
+    for row, (name, answer) in zip(visitor.driver.find_elements("css selector", ".field-pair"), pairs, strict=True):
+        row.find_element("name", "name").send_keys(name)
+        row.find_element("name", "value").send_keys(answer)
+    visitor.press("Show the request")
+    arrive(visitor, "customer_zip")
+    assert "t0p-secret" not in visitor.driver.page_source
+    assert serious(visitor) == []
+    visitor.photograph("desk-try")
+    assert desk.sink.requests == []
+    visitor.press("Send a test lead")
+    arrive(visitor, "A record will be made there.")
+    assert serious(visitor) == []
+    visitor.press("Send it, make a record there")
+    arrive(visitor, "A test lead is on its way")
+    wait_for(lambda: desk.sink.requests, "the customer's API")
+    assert desk.sink.requests[0].headers["Authorization"] == "Bearer t0p-secret"
+    assert b'"customer_zip":"66123"' in desk.sink.requests[0].body
+    assert visitor.complaints() == []

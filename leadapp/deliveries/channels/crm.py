@@ -27,7 +27,7 @@ def deadline_seconds(settings: Settings) -> float:
 def send(claim: Claim, deadline: float) -> Receipt:
     """POST the row's body to its destination as it is set now; over by `deadline` (time.monotonic())."""
     table = _table(claim.settings.get("answers"))  # what is unfit is found before it is sent
-    answer = posting.post(WHO, claim, _headers(claim), deadline)
+    answer = posting.post(WHO, claim, headers(claim), deadline)
     meaning = meaning_of(answer.status, answer.body, table)
     refusal = http_error(WHO, answer, settings().retry_statuses) if meaning is None else meant(WHO, answer, meaning)
     if refusal:
@@ -36,13 +36,14 @@ def send(claim: Claim, deadline: float) -> Receipt:
     return Receipt(answer.status, f"{note}{answer.excerpt}")
 
 
-def _headers(claim: Claim) -> dict[str, str]:
-    headers = {"Idempotency-Key": str(claim.delivery_id)}
+def headers(claim: Claim) -> dict[str, str]:
+    """What goes along beside the body. DestinationError when the token is one that no header can carry."""
+    found = {"Idempotency-Key": str(claim.delivery_id)}
     if claim.correlation_id:
-        headers["X-Correlation-Id"] = claim.correlation_id
+        found["X-Correlation-Id"] = claim.correlation_id
     if claim.secret:
-        headers["Authorization"] = f"Bearer {_token(claim.secret)}"
-    return headers
+        found["Authorization"] = f"Bearer {_token(claim.secret)}"
+    return found
 
 
 def _token(secret: str) -> str:

@@ -7,6 +7,13 @@ from leadapp import http
 from leadapp.deliveries.claims import Claim
 from leadapp.errors import BlockedAddressError, ConnectionFailedError, NotSentError, PermanentError, TemporaryError
 
+JSON = {"Content-Type": "application/json"}
+
+
+def address_of(claim: Claim) -> str:
+    """Where the row goes: its destination as it is set now."""
+    return str(claim.settings.get("url") or claim.recipient)
+
 
 def post(who: str, claim: Claim, headers: Mapping[str, str], deadline: float) -> http.Answer:
     """POST the row's body to its destination as it is set now; over by `deadline` (time.monotonic()).
@@ -15,9 +22,8 @@ def post(who: str, claim: Claim, headers: Mapping[str, str], deadline: float) ->
     """
     if time.monotonic() >= deadline:
         raise NotSentError("no time left to send it")
-    url = str(claim.settings.get("url") or claim.recipient)
     try:
-        return http.post(url, claim.payload.encode(), {"Content-Type": "application/json", **headers}, deadline)
+        return http.post(address_of(claim), claim.payload.encode(), {**JSON, **headers}, deadline)
     except BlockedAddressError as error:
         raise PermanentError(f"{who}'s address may not be called: {error}") from error
     except ConnectionFailedError as error:
