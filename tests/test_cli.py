@@ -1,5 +1,8 @@
 """flask commands, as somebody types them."""
 
+import os
+import subprocess
+import sys
 from typing import Any
 from uuid import uuid4
 
@@ -8,7 +11,9 @@ from click.testing import Result
 from flask import Flask
 from sqlalchemy import func, select
 
+from leadapp import schema
 from leadapp.accounts.models import User
+from leadapp.config import ROOT
 from leadapp.deliveries.models import Destination
 from leadapp.errors import DeliveryFailed
 from leadapp.extensions import db
@@ -136,3 +141,13 @@ def test_a_refusal_is_said_without_a_traceback(app: Flask, monkeypatch: pytest.M
 
 def test_sweep_says_what_it_found(app: Flask) -> None:
     assert run(app, "sweep").output.strip() == "expired: 0, rung: 0"
+
+
+def test_flask_db_knows_the_migrations(tmp_path: Any) -> None:
+    """Flask-Migrate's own commands, in a process of their own: only there is Alembic loaded."""
+    environment = {**os.environ, "APP_ENV": "development", "DATABASE_URL": f"sqlite:///{tmp_path / 'new.db'}"}
+    environment |= {"SECRET_KEY": "k" * 40, "ENCRYPTION_KEYS": "k" * 40}
+    for words in (("upgrade",), ("current",)):
+        command = [sys.executable, "-m", "flask", "--app", "wsgi", "db", *words]
+        said = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    assert said.stdout.split()[0] in schema.newest()
