@@ -27,9 +27,10 @@ from leadapp.leads.field_names import (
     plain,
 )
 from leadapp.leads.field_payload import Path
+from leadapp.leads.field_spelling import misspelt
 
 PINNED = 1000
-FIRST, EXACT, TRIMMED, IN_A_ROW, AMONG, INSIDE, BESIDE_OTHER, WEAKLY = 106, 100, 90, 86, 70, 55, 45, 35
+FIRST, EXACT, TRIMMED, IN_A_ROW, AMONG, INSIDE, MISSPELT, BESIDE_OTHER, WEAKLY = 106, 100, 90, 86, 70, 55, 50, 45, 35
 LONGEST_NAME_OF_A_FIELD = 300
 PARTS = re.compile(r"[\[\]]+|\.(?=\S)|(?<=\d)/")  # lead[email], lead.email, 0-1/email
 WORDS = re.compile(r"(?<=[a-zа-яёà-ÿ])(?=[A-ZА-ЯЁ])|[\W_]+")
@@ -94,7 +95,7 @@ def _facts_of(path: Path) -> Facts:
         scores |= {"name": IN_A_ROW * (not others), "first_name": 0, "last_name": 0}
     if gravity := re.fullmatch(r"input_\d+[._]([36])", path[-1]):
         scores["first_name" if gravity[1] == "3" else "last_name"] = AMONG
-    is_generic = all(word in GENERIC or any(map(str.isdigit, word)) for word in words)
+    is_generic = all(word in GENERIC or len(word) == 1 or any(map(str.isdigit, word)) for word in words)
     is_generic = is_generic and OTHER.isdisjoint(map(plain, parts[:-1]))  # `group[91023][8]` is a choice
     tail = [*(word for word in words if not word.isdigit()), *words[-1:]]  # `email_2`, not `email-yui_3_2_1`
     return Facts(
@@ -133,18 +134,24 @@ def _named(role: str, last: str, whole: str, words: Sequence[str], *, is_other: 
         return TRIMMED
     if not is_other and {last, joined} & WEAK.get(role, frozenset()):
         return WEAKLY
-    hits = [word for word in words if word in table and len(word) > 2 and word not in NOT_ALONE]
+    void = NOT_ALONE | NUMBERED if words and words[-1].isdigit() else NOT_ALONE
+    hits = [word for word in words if word in table and len(word) > 2 and word not in void]
     if not is_other and _in_a_row(role, words):
         return IN_A_ROW
     if hits and not is_other:
         return max(AMONG - 3 * (len(core) - 1), INSIDE)
     if hits or any(stem in last for stem in STEMS.get(role, ())):
         return 0 if {"fax", "telefax"} & set(words) else (BESIDE_OTHER if is_other else INSIDE)
-    if is_other or len(core) != 1:
-        return 0
-    if any(rest in table for rest in _without_people(joined)):
+    return 0 if is_other else _guessed(role, last, joined, core)
+
+
+def _guessed(role: str, last: str, joined: str, core: Sequence[str]) -> int:
+    """Words glued to a person, misspelt or cut short."""
+    if len(core) == 1 and any(rest in NAMES[role] for rest in _without_people(joined)):
         return INSIDE
-    return WEAKLY if SHORTENED.get(joined) == role else 0
+    if role in map(misspelt, {last, joined, *core[-1:]}):
+        return MISSPELT
+    return WEAKLY if len(core) == 1 and SHORTENED.get(joined) == role else 0
 
 
 def _in_a_row(role: str, words: Sequence[str]) -> bool:

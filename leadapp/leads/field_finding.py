@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import takewhile
+from functools import lru_cache
+from itertools import pairwise, takewhile
 
 from leadapp.leads import field_values as look
 from leadapp.leads.field_facts import (
+    EXACT,
     FIRST,
     INSIDE,
     LONGEST_NAME_OF_A_FIELD,
@@ -21,10 +23,13 @@ from leadapp.leads.field_facts import (
     parts_of,
 )
 from leadapp.leads.field_names import NAMES, plain
+from leadapp.leads.field_parts import together
 from leadapp.leads.field_payload import Leaf, Path
 
 ENOUGH = 40  # a field below this score does not play the role
+SENTENCE_ENDS = frozenset(".?!؟;")
 SHARED = 3  # fields that begin with the same word
+MOST_KEPT = 30  # fields of a form of usual size
 
 
 @dataclass
@@ -50,11 +55,12 @@ class Finds:
 def find(fields: Sequence[Leaf], pinned: Mapping[str, str]) -> Finds:
     """Fill every role that some field plays. `pinned` says for a role which field a form means."""
     finds = Finds()
+    fields, boxes = together(fields)
     for role, name in pinned.items():
         leaf = next((one for one in fields if is_called(one, name)), None)
         if leaf and role in NAMES and leaf.path not in finds.used:
             finds.take(role, leaf, PINNED, f"the form says so ({shown(leaf)})")
-    known = [(one, facts_of(path)) for one, path in zip(fields, _own_paths(fields), strict=True)]
+    known = list(zip(fields, _own_facts(tuple(one.path for one in fields)), strict=True))
     if any(facts.is_animals for _, facts in known):  # `owner_name` beside `pet_name`: the animal's, not the site's
         known = [(one, replace(facts, is_owners=facts.is_owners and not facts.is_keepers)) for one, facts in known]
     for role in ("email", "phone", "first_name", "last_name", "name", "message"):
@@ -62,34 +68,58 @@ def find(fields: Sequence[Leaf], pinned: Mapping[str, str]) -> Finds:
             _by_name(finds, role, known)
     _settle_names(finds)
     _by_value(finds, known)
+    for path in finds.used & boxes.keys():
+        finds.used.update(boxes[path])
     return finds
 
 
-def _own_paths(fields: Sequence[Leaf]) -> list[Path]:
+def _own_facts(paths: tuple[Path, ...]) -> Sequence[Facts]:
+    """What the names say; kept for forms of usual size, as most posts come from few forms."""
+    is_usual = len(paths) <= MOST_KEPT and all(len("".join(path)) <= LONGEST_NAME_OF_A_FIELD for path in paths)
+    return _kept_facts(paths) if is_usual else _facts_of_all(paths)
+
+
+def _facts_of_all(paths: Sequence[Path]) -> Sequence[Facts]:
+    return tuple(map(facts_of, _own_paths(paths)))
+
+
+_kept_facts = lru_cache(maxsize=1024)(_facts_of_all)
+
+
+def _own_paths(paths: Sequence[Path]) -> Sequence[Path]:
     """Each field's path without the word that the form writes before all its names (`avia_1_1`, `res-phone`)."""
-    if glued := _glued(fields):
-        return [(*one.path[:-1], one.path[-1][len(glued) :]) for one in fields]
-    firsts = [WORDS.split(one.path[-1][:LONGEST_NAME_OF_A_FIELD])[0] for one in fields]
+    keys = [path[-1] for path in paths]
+    if glued := _glued(keys):
+        return [(*path[:-1], path[-1].removeprefix(glued)) for path in paths]
+    firsts = [WORDS.split(key[:LONGEST_NAME_OF_A_FIELD])[0] for key in keys]
     common, count = max(Counter(firsts).items(), key=lambda pair: pair[1], default=("", 0))
-    if count < SHARED or count * 3 < len(fields) * 2 or plain(common) in SPOKEN or not common.isalpha():
-        return [one.path for one in fields]
-    rests = [one.path[-1][len(common) :].lstrip("_-.: ") for one in fields]
+    if count < SHARED or count * 3 < len(keys) * 2 or plain(common) in SPOKEN or not common.isalpha():
+        return paths
+    rests = [key[len(common) :].lstrip("_-.: ") for key in keys]
     return [
-        (*one.path[:-1], rest) if first == common and rest else one.path
-        for one, first, rest in zip(fields, firsts, rests, strict=True)
+        (*path[:-1], rest) if first == common and rest else path
+        for path, first, rest in zip(paths, firsts, rests, strict=True)
     ]
 
 
-def _glued(fields: Sequence[Leaf]) -> str:
-    """What all names begin with, where the rests are words that are known and the wholes are not (`uname`, `umsg`)."""
-    keys = [one.path[-1][:LONGEST_NAME_OF_A_FIELD] for one in fields]
+def _glued(names: Sequence[str]) -> str:
+    """What most names begin with, where the rests are words that are known and the wholes are not (`uname`, `umsg`)."""
+    keys = sorted(name[:LONGEST_NAME_OF_A_FIELD] for name in names)
     if len(keys) < SHARED:
         return ""
-    first, last = min(keys), max(keys)  # what these two share, all share
-    prefix = "".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))
+    return _prefix(keys, 0) or _prefix(keys, len(keys) // 3)
+
+
+def _prefix(keys: Sequence[str], outside: int) -> str:
+    """What the names share but for so many at either end of their order."""
+    pairs = zip(keys[outside], keys[-1 - outside], strict=False)  # what these two share, all between share
+    prefix = "".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
     if not prefix or prefix in keys:
         return ""
-    known = [sum(plain(key[start:]) in WORDS_OF_ROLES for key in keys) for start in (0, len(prefix))]
+    begun = [key for key in keys if key.startswith(prefix)]
+    if len(begun) < max(SHARED, len(keys) - len(keys) // 3):
+        return ""
+    known = [sum(plain(key[start:]) in WORDS_OF_ROLES for key in begun) for start in (0, len(prefix))]
     return prefix if known[1] > known[0] else ""
 
 
@@ -155,7 +185,7 @@ def _fit(role: str, text: str, named: int) -> int:
     if role == "message":
         reads_well = look.is_prose(text) or (named < INSIDE and look.is_remark(text))
         refused = (named < INSIDE and not reads_well) or (named < FIRST and look.is_number(text))
-        return -named if refused else 5 * reads_well
+        return -named if refused else 10 * reads_well - 59 * (named <= EXACT and look.is_code(text))
     if look.is_address(text) or "://" in text[:300] or look.is_number(text):
         return -named
     if named <= WEAKLY:
@@ -171,6 +201,17 @@ def _settle_names(finds: Finds) -> None:
             finds.give_back(role)
     elif finds.texts.keys() >= {"first_name", "name"} and _is_fathers(finds):
         finds.give_back("first_name")
+    elif finds.texts.keys() >= {"first_name", "last_name"}:
+        for role, other in (("first_name", "last_name"), ("last_name", "first_name")):
+            if _is_no_half(finds, role, other):
+                finds.give_back(role)
+
+
+def _is_no_half(finds: Finds, role: str, other: str) -> bool:
+    """A company, say, where the surname should stand, beside a whole name."""
+    text = finds.texts[role]
+    is_beside_all = look.is_whole_name(finds.texts.get(other, "")) and finds.scores[role] < PINNED
+    return is_beside_all and not look.is_name(text) and not look.is_eastern(text)
 
 
 def _is_fathers(finds: Finds) -> bool:
@@ -193,6 +234,8 @@ def _by_value(finds: Finds, known: Sequence[tuple[Leaf, Facts]]) -> None:
             finds.take("phone", phones[0], WEAKLY + 5, f"its value looks like a phone number ({shown(phones[0])})")
     if not finds.texts.keys() & {"name", "first_name", "last_name"}:
         _name_by_value(finds, fields, [one for one in generic if one.path not in finds.used])
+        if not finds.texts.keys() & {"name", "first_name"}:
+            _name_by_place(finds, [pair for pair in known if pair[0] in free or pair[0].path in finds.used])
     if "message" not in finds.texts:
         texts = [one for one in free if one.path not in finds.used and _may_be_message(one, facts_by[one.path])]
         short = [] if texts else _short_messages(finds, fields, generic)
@@ -208,7 +251,10 @@ def _may_be_message(leaf: Leaf, facts: Facts) -> bool:
         return False
     if facts.scores.keys() - {"message"}:
         return False  # its name says something else
-    return facts.is_generic or len(leaf.text[:400].split()) >= 4 or look.UNSPACED.search(leaf.text[:200]) is not None
+    if facts.is_generic or look.UNSPACED.search(leaf.text[:200]):
+        return True
+    ends = leaf.text.rstrip()[-1:] in SENTENCE_ENDS
+    return len(leaf.text[:400].split()) >= 4 - ends and look.is_speech(leaf.text.strip())
 
 
 def _short_messages(finds: Finds, fields: Sequence[Leaf], generic: Sequence[Leaf]) -> list[Leaf]:
@@ -216,6 +262,16 @@ def _short_messages(finds: Finds, fields: Sequence[Leaf], generic: Sequence[Leaf
     asked = max((at for at, one in enumerate(fields) if one.path in finds.used), default=-1)
     after = {one.path for one in fields[asked + 1 :]}
     return [one for one in generic if one.path in after and look.is_remark(one.text)]
+
+
+def _name_by_place(finds: Finds, known: Sequence[tuple[Leaf, Facts]]) -> None:
+    """A name unheard of right before the address or the number, with two words or more that begin as names do."""
+    ways = {finds.paths[role] for role in ("email", "phone") if role in finds.paths}
+    for (leaf, facts), (after, _) in pairwise(known):
+        says_nothing = not (facts.scores or facts.is_owners or facts.is_others or facts.is_confirm)
+        if says_nothing and leaf.path not in finds.used and after.path in ways and look.is_persons(leaf.text):
+            finds.take("name", leaf, WEAKLY + 5, f"its value looks like a name ({shown(leaf)})")
+            return
 
 
 def _name_by_value(finds: Finds, fields: Sequence[Leaf], generic: Sequence[Leaf]) -> None:

@@ -76,6 +76,8 @@ NAMES: dict[str, frozenset[str]] = {
         etu ja sukunimi, nimesi, neve, kapcsolattarto, numele, persoana de contact, persoana contact, ad soyadiniz
         имена, трите имена, imeprezime, imepriimek, onomatepwnymo, onomateponimo, שם ושם משפחה, שם פרטי ומשפחה
         שם הפונה, שם הלקוח, שם לקוח, 申込者名, 申込者氏名, 预约人, 預約人, tenkhachhang, ten khach hang, ten cua ban
+        real name, autor, autora, auteur, autore, verfasser, imie nazwisko klienta, yazan, forfatter, szerzo
+        esm, ism kamil, mingzi, irum, ireum, nama anda, chue, namesurname
         nguoi lien he, ชื่อผู้ติดต่อ, नाम, पूरा नाम, आपका नाम, ees ja perekonnanimi, jina, who are you
         what should we call you, klantnaam, klientnavn, kundenavn, kundnamn, nazwa klienta, مخاطب
     """),
@@ -135,6 +137,7 @@ NAMES: dict[str, frozenset[str]] = {
         tele, telszam, tel cislo, komorkowy, notel, telem, wpp, wapp, nomor wa, no tlp, telp, nomer hp
         mobtel, mobiili, matkapuh, puhelinnro, puhnro, puh nro, telnummer, 06 nummer, mob no, contact num
         best phone, callback number, call back number, ph no, phn, phnum, tlfnummer, сотовый, сотовый телефон
+        tell, dtdd, so dt lien he, nayad, pelephone, jawal, hatef, yeonrakcheo, hyudaepon, renrakusaki
         brtelefona, broj telefona, kontakt broj, mobitel, mob broj, תלפון, رقم الموبيل, رقم هاتفك, تلفن, موبایل
         شماره موبایل, شماره همراه, تلفن همراه, شماره تلفن, 電話番号携帯, so dt, sodt, เบอร์, เบอร์ติดต่อ, เบอร์มือถือ
         มือถือ, फोन, मोबाइल, मोबाइल नंबर, फोन नंबर, τηλ, kinhto, thl, tilefwno, thlefwno
@@ -157,6 +160,7 @@ NAMES: dict[str, frozenset[str]] = {
         commentaire, commentaires, demande, votre demande, precisions, remarque, remarques, texte
         votre projet, projet, besoin, besoins, votre besoin, corps, mensaje, comentario, comentarios
         consulta, pregunta, texto, detalle, detalles, descripcion, solicitud, observaciones, observacion
+        especificaciones, especificacion
         cuerpo, contenido, motivo consulta, mensagem, duvida, duvidas, pergunta, descricao, observacoes
         observacao, obs, conteudo, assunto mensagem, messaggio, richiesta, commento, commenti, domanda
         testo, note aggiuntive, descrizione, informazioni, dettagli, bericht, opmerking, opmerkingen, vraag
@@ -200,6 +204,8 @@ NAMES: dict[str, frozenset[str]] = {
         נושא הפנייה, الرساله, نص الرساله, تفاصيل, ملاحظة, ملاحظاتك, شكوى, پیغام, متن پیام, توضیحات, ご相談, ご意見ご感想
         メッセージ本文, 通信欄, 連絡事項, 備考欄, 反馈, 反馈意见, 问题描述, 意見內容, 備註說明, 您的問題
         상담신청내용, 기타사항, 질문, คำถาม, pertanyaan, isi, संदेश
+        yorum, yorumunuz, gorus, gorusler, sikayet, oneri, komen, ulasan, saran, masukan, mensaje cliente, binh luan
+        gop y, payam, hearot, tochen, risala, sangdam, munui, naeyong, wiad, leirong
         minyma, sxolia, zinutes tekstas, komentaras, zinojums, teade, kusimus
     """),
 }

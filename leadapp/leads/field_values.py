@@ -16,6 +16,7 @@ SWITCHES = frozenset({"on", "off", "yes", "no", "true", "false", "ja", "nein", "
 UNSPACED = re.compile(r"[぀-ヿ㐀-鿿豈-﫿]")
 IDEOGRAPHS = re.compile(r"[぀-ヿ㐀-鿿々]{2,8}|[가-힣]{2,6}")
 LONGEST_NAME = 80
+PARTICLES = frozenset("de da do dos das del della di du la le van den der von zu bin ibn al el y e".split())
 
 
 def is_address(text: str) -> bool:
@@ -62,6 +63,13 @@ def is_whole_name(text: str) -> bool:
     return is_name(text) and len(text.split()) > 1 and not text[0].islower()
 
 
+def is_persons(text: str) -> bool:
+    """A whole name in which every word but a particle (`de`, `van`) begins with a capital."""
+    words = text.split()
+    begin = [word[0].isupper() for word in words if word not in PARTICLES]
+    return is_whole_name(text) and all(begin) and len(words) <= 4
+
+
 def is_prose(text: str) -> bool:
     """Somebody's words, not a choice, a code or an address of a page."""
     text = text.strip()
@@ -81,6 +89,19 @@ def is_remark(text: str) -> bool:
         return False
     goes_on = text[0].isalpha() and any(word[0].islower() for word in words[1:])
     return goes_on or text[-1] in "?!？！"
+
+
+def is_speech(text: str) -> bool:
+    """Words that go on in small letters, as sentences do and lists of names do not. Other scripts do not tell."""
+    head = text[:200]
+    if not any(map(str.islower, head)):
+        return True  # shouted, or a script without small letters
+    return any(word[0].islower() for word in head.split()[1:])
+
+
+def is_code(text: str) -> bool:
+    """One word with a digit in it, as programs write them."""
+    return len(text) <= 40 and text.isascii() and len(text.split()) == 1 and any(map(str.isdigit, text))
 
 
 def is_button(text: str) -> bool:

@@ -1,0 +1,95 @@
+"""Weak hints: boxes that belong together, misspelt words, where a field stands and how its value is written."""
+
+import pytest
+
+from leadapp.leads.field_spelling import misspelt
+from leadapp.leads.fields import understand
+
+
+@pytest.mark.parametrize(
+    ("boxes", "phone"),
+    [
+        ({"tel1": "080", "tel2": "1234", "tel3": "5678"}, "080-1234-5678"),
+        ({"tel": "010", "tel2": "5550", "tel3": "1234"}, "010-5550-1234"),
+        ({"tel": "010", "tel2": ["5550", "1234"]}, "010-5550-1234"),
+        ({"tel[]": ["010", "5550", "1234"]}, "010-5550-1234"),
+        ({"phone": "+44 20 7946 0123", "phone2": "0171 555012"}, "+44 20 7946 0123"),
+        ({"phone": "5550123344", "phone2": "12"}, "5550123344"),
+    ],
+)
+def test_a_number_in_boxes_is_one_number(boxes, phone):
+    found = understand({"name": "Ada Lovelace", **boxes, "city": "York"})
+    assert found.phone == phone
+    assert found.answers["city"] == "York"
+
+
+@pytest.mark.parametrize("names", [("email1", "email2"), ("email", "email2"), ("mail_1", "mail_2")])
+def test_an_address_in_boxes_is_one_address(names):
+    found = understand({names[0]: "ada", names[1]: "home.example", "tel1": "", "host": "home.example"})
+    assert found.email == "ada@home.example"
+    assert found.answers == {"host": "home.example"}
+
+
+def test_numbers_of_other_things_are_not_joined():
+    found = understand({"size1": "010", "size2": "5550", "size3": "1234", "email": "ada@home.example"})
+    assert not found.phone
+    assert found.answers == {"size1": "010", "size2": "5550", "size3": "1234"}
+
+
+@pytest.mark.parametrize(
+    ("word", "role"),
+    [
+        ("massege", "message"),
+        ("messege", "message"),
+        ("telephne", "phone"),
+        ("massage", None),
+        ("contest", None),
+        ("mesage", "message"),
+    ],
+)
+def test_one_wrong_letter_in_a_long_word_is_forgiven(word, role):
+    assert (misspelt(word) or None) == role
+
+
+def test_a_misspelt_field_is_found():
+    found = understand({"nmae": "x7", "name": "Ada Lovelace", "c_massege": "Please call me.", "massage": "60 min"})
+    assert found.message == "Please call me."
+    assert found.answers["massage"] == "60 min"
+
+
+def test_an_unknown_name_right_before_the_address_is_the_name():
+    assert understand({"qui": "Ada Lovelace", "email": "ada@home.example"}).name == "Ada Lovelace"
+    assert not understand({"qui": "ada lovelace", "email": "ada@home.example"}).name
+    assert not understand({"product": "Garden House", "email": "ada@home.example"}).name
+
+
+def test_a_company_in_the_field_of_the_surname_is_no_surname():
+    found = understand({"First Name": "Ada Lovelace", "Last Name": "Engines 2000 Ltd.", "Email": "ada@home.example"})
+    assert found.name == "Ada Lovelace"
+
+
+def test_letters_before_most_names_say_nothing():
+    found = understand({"txtnombre": "Ada", "txtapellido": "Lovelace", "txtedad": "34", "accion": "registrar"})
+    assert found.name == "Ada Lovelace"
+
+
+@pytest.mark.parametrize("other", ["ID:12 - Porter, Sam", "Oak Road 4, Leeds", "Ada Lovelace, Bob Hill, Eve Stone"])
+def test_codes_and_lists_are_no_messages(other):
+    assert not understand({"email": "ada@home.example", "LOGGED-IN-AS": other}).message
+
+
+def test_a_code_in_a_field_called_comment_gives_way_to_words():
+    found = understand({"email": "ada@home.example", "comment": "comment1", "note": "Please call me tomorrow."})
+    assert found.message == "Please call me tomorrow."
+
+
+def test_the_names_of_a_form_are_read_alike_from_its_second_post_on():
+    posts = [
+        {"uname": f"Ada {last}", "umail": "ada@home.example", "umsg": "Hi there"} for last in ("Lovelace", "Byron")
+    ]
+    assert [understand(post).name for post in posts] == ["Ada Lovelace", "Ada Byron"]
+
+
+def test_a_form_of_many_fields_is_read_like_a_small_one():
+    payload = {"uname": "Ada Lovelace", "umail": "ada@home.example"} | {f"uq{at}": str(at) for at in range(60)}
+    assert understand(payload).email == "ada@home.example"
