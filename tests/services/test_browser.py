@@ -247,7 +247,8 @@ def log_in(visitor: Visitor) -> None:
     visitor.photograph("login")
     visitor.fill(email=OWNER, password=visitor.desk.password)
     visitor.find("[name='password']").send_keys(Keys.ENTER)
-    wait_for(lambda: "/admin/" in visitor.driver.current_url, "the admin after logging in")
+    inside = visitor.desk.address + "/admin/"  # the log-in's own address ends with ?next=/admin/
+    wait_for(lambda: visitor.driver.current_url.startswith(inside), "the admin after logging in")
 
 
 def open_lead(visitor: Visitor, name: str) -> None:
