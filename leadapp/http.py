@@ -125,9 +125,12 @@ class _Watched(HTTPConnection):
         return sock
 
     def _be_watched(self, deadline: Deadline) -> None:
-        if self.handle is not None:
-            self.deadline = deadline
-            deadline.lend(self.handle)
+        if self.handle is None:
+            return
+        if self.deadline is not None and self.deadline is not deadline:
+            self.deadline.give_back(self.handle)  # the pool has it back a moment before that call is over
+        self.deadline = deadline
+        deadline.lend(self.handle)
 
     def request(self, *args: Any, **options: Any) -> None:
         call = _running.get()

@@ -108,6 +108,11 @@ class Deadline:
         if self.has_passed:
             self._cut()
 
+    def give_back(self, handle: socket.socket) -> None:
+        """Cut this one no more: its connection serves another call by now."""
+        with self._lock:
+            self._lent = [lent for lent in self._lent if lent is not handle]
+
     def take_over(self, handle: socket.socket) -> None:
         """Close this duplicate when the call is over; at once when it is."""
         with self._lock:

@@ -3,20 +3,26 @@
 import html
 import json
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 
 from leadapp import http
 from leadapp.accounts.models import RoleName
+from leadapp.admin.trying import Answer
+from leadapp.clock import db_now
 from leadapp.database import transaction
 from leadapp.deliveries import destinations, preview
 from leadapp.deliveries.channels import crm
 from leadapp.deliveries.models import Delivery, DeliveryState, Destination, Kind
 from leadapp.extensions import db
+from leadapp.leads import trial
+from leadapp.leads.jobs import recheck
 from leadapp.leads.models import Form, Lead
+from leadapp.rules import pipeline
 from tests.channels_fixtures import crm_claim, soon
 from tests.desk import Desk
 from tests.factories import add_destination, add_form, post_lead, rows_of
@@ -196,3 +202,29 @@ def test_odd_posts_break_nothing(desk: Desk, gateway: Form) -> None:
     }
     assert desk.post(address(), **odd).status_code == 200
     assert desk.post(address("send/")).status_code == 200
+
+
+def test_lines_stay_lines(desk: Desk, gateway: Form) -> None:
+    """A box of one line would glue them together."""
+    fields = answers(**GIVEN | {"note": "one\r\ntwo"})
+    page = desk.post(address(), **fields).text
+    assert re.search(r"<textarea[^>]*>one\r?\ntwo</textarea>", page)
+
+
+def test_a_list_that_nobody_wrote_over_stays_one_whatever_ends_its_lines() -> None:
+    assert Answer("note", "one\r\ntwo, three", '["one\\ntwo", "three"]').value == ["one\ntwo", "three"]
+
+
+def test_a_test_for_one_destination_goes_nowhere_else_when_broken_rules_are_mended(
+    gateway: Form, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mail = add_destination(Kind.EMAIL, "owner@shop.example")
+    with monkeypatch.context() as broken:
+        broken.setattr(pipeline, "run", lambda *_: 1 / 0)
+        lead_id = trial.to(mail, "somebody", form=gateway, payload=GOOD)
+    with transaction():
+        db.session.execute(
+            update(Lead).values(check_at=db_now(-timedelta(minutes=5))).where(Lead.check_at.is_not(None))
+        )
+    recheck()
+    assert [row.kind for row in rows_of(db.session.get_one(Lead, lead_id))] == [Kind.EMAIL]

@@ -40,6 +40,12 @@ def test_a_forms_own_honeypot_counts():
     assert "website" in understand({"message": "Hi", "website": "spam"}, honeypot="website").spam_reason
 
 
+@pytest.mark.parametrize("name", ["replyto", "_replyto"])
+def test_a_trap_that_is_named_like_the_reply_to_gives_no_address(name):
+    found = understand({name: "bot@spam.example", "name": "Ada"}, honeypot=name)
+    assert (found.email, bool(found.spam_reason)) == ("", True)
+
+
 def test_a_bad_address_is_kept_and_noted():
     found = understand({"email": "ada at example"})
     assert (found.email, found.problems[0]["field"]) == ("ada at example", "email")

@@ -2,8 +2,12 @@
 
 import pytest
 
+from leadapp.leads import field_finding, fields
+from leadapp.leads.field_finding import find
+from leadapp.leads.field_payload import Leaf
 from leadapp.leads.field_spelling import misspelt
 from leadapp.leads.fields import understand
+from tests.sinks import time_limit
 
 
 @pytest.mark.parametrize(
@@ -28,6 +32,12 @@ def test_an_address_in_boxes_is_one_address(names):
     found = understand({names[0]: "ada", names[1]: "home.example", "tel1": "", "host": "home.example"})
     assert found.email == "ada@home.example"
     assert found.answers == {"host": "home.example"}
+
+
+def test_an_address_in_boxes_leaves_no_other_answer_out():
+    found = understand({"name": "Ada", "email1": ["ada", "home.example", "work"], "email2": "weekly"})
+    assert found.email == "ada, home.example, work"
+    assert found.answers == {"email2": "weekly"}
 
 
 def test_numbers_of_other_things_are_not_joined():
@@ -93,3 +103,24 @@ def test_the_names_of_a_form_are_read_alike_from_its_second_post_on():
 def test_a_form_of_many_fields_is_read_like_a_small_one():
     payload = {"uname": "Ada Lovelace", "umail": "ada@home.example"} | {f"uq{at}": str(at) for at in range(60)}
     assert understand(payload).email == "ada@home.example"
+
+
+def test_long_names_cost_no_time():
+    with time_limit(2):
+        assert misspelt("x" * 100_000) == ""
+
+
+def test_many_unknown_fields_cost_no_time():
+    fields = [Leaf(("form", f"zq{at}"), "+49 30 1234567") for at in range(6_000)]
+    with time_limit(1.5):
+        assert find(fields, {}).texts == {"phone": "+49 30 1234567"}
+
+
+def test_names_without_end_are_not_kept_in_memory():
+    kept = (fields._kept_kind, field_finding._kept_facts)
+    before = [one.cache_info().currsize for one in kept]
+    payload = {"n" * 40 + f"{at}": "some words" for at in range(60)}
+    for _ in range(20):
+        payload = {"q" * 299: payload}
+    understand(payload)
+    assert [one.cache_info().currsize for one in kept] == before

@@ -113,6 +113,31 @@ def test_a_call_on_a_kept_connection_is_cut_at_its_own_deadline():
     assert server.connections == 1
 
 
+def test_the_end_of_one_call_never_cuts_the_next_one_on_the_same_connection(monkeypatch):
+    """The pool has the connection back as soon as the answer is read, a moment before its call is over."""
+    requests, is_read, excerpt = [], threading.Event(), http._excerpt
+
+    def talk(sock: socket.socket) -> None:
+        while request := read_request(sock):
+            requests.append(request)
+            time.sleep(0.6 * (len(requests) - 1))
+            sock.sendall(OK)
+
+    def slow_excerpt(body: str) -> str:
+        if not is_read.is_set():
+            is_read.set()
+            time.sleep(0.6)
+        return excerpt(body)
+
+    monkeypatch.setattr(http, "_excerpt", slow_excerpt)
+    with RawServer(talk) as server, time_limit(5), ThreadPoolExecutor(1) as pool:
+        ours = client()
+        first = pool.submit(ours.post, server.url, b"{}", JSON, soon(0.3))
+        is_read.wait(2)
+        assert ours.post(server.url, b"{}", JSON, soon(3)).status == first.result().status == 200
+    assert (len(requests), server.connections) == (2, 1)
+
+
 def test_sixteen_threads_share_one_client():
     with HttpSink(lambda request: (200, {}, request.body)) as sink:
         ours = client()

@@ -8,6 +8,7 @@ from leadapp.extensions import db
 from leadapp.leads.mailboxes import is_mailbox, named_address
 from leadapp.leads.models import Lead
 from tests.factories import add_desk, add_form, post_lead, the_row
+from tests.sinks import time_limit
 
 TYPED = "Ada Lovelace <ada@example.com>"
 
@@ -21,6 +22,7 @@ TYPED = "Ada Lovelace <ada@example.com>"
         ("Ada <mailto:ada@example.com>", ("Ada", "ada@example.com")),
         ('Ada <"ada b"@example.com>', ("Ada", '"ada b"@example.com')),
         ("Ada <ada@müller.example>", ("Ada", "ada@müller.example")),
+        ("Ada < MAILTO: ada@example.com >", ("Ada", "ada@example.com")),
         ("ada@example.com", None),
         ("Ada <ada at example.com>", None),
         ("Ada <a@example.com> <b@example.com>", None),
@@ -54,6 +56,17 @@ def test_the_lead_gets_the_address_and_keeps_what_was_typed(app: object) -> None
     assert (lead.email, lead.name, lead.problems) == ("ada@example.com", "Countess", [])
     assert lead.fields["email"] == TYPED
     assert '"reply_to": "ada@example.com"' in the_row(lead, Kind.EMAIL).payload
+
+
+def test_what_was_typed_stays_beside_an_answer_of_the_same_name(app: object) -> None:
+    lead = post_lead(add_form(), email="", **{"your.email": TYPED, "your": {"email": "weekly"}})
+    assert lead.email == "ada@example.com"
+    assert sorted(lead.fields.values()) == [TYPED, "weekly"]
+
+
+def test_spaces_without_end_cost_no_time() -> None:
+    with time_limit(1):
+        assert [named_address("<" + " " * 990 + "x") for _ in range(30)] == [None] * 30
 
 
 def test_it_gives_a_lead_without_a_name_one(app: object) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import os
+import resource
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -228,6 +229,17 @@ def test_a_system_without_autogroups_stops_no_worker(tmp_path: Path) -> None:
 def test_outside_a_supervisor_nobody_is_missing() -> None:
     assert not supervisor.parent_is_gone()
     supervisor.told()
+
+
+def test_workers_may_open_as_many_files_as_the_machine_lets_them() -> None:
+    """What kept connections take would be too much for the usual limit with eight busy receivers."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, before[1]), before[1]))
+        supervisor.open_more_files()
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_each_worker_process_has_a_number_and_the_clock_is_one(settings_for: Any) -> None:

@@ -44,7 +44,8 @@ class Answer:
             before = json_bodies.within(self.was) if self.was else None
         except PayloadError:
             before = None
-        return before if before is not None and as_text(before) == self.text else self.text
+        is_same = before is not None and _lines(as_text(before)) == _lines(self.text)
+        return before if is_same else self.text
 
 
 class TryView(Guarded, BaseView):  # type: ignore[misc]
@@ -93,6 +94,11 @@ class TryView(Guarded, BaseView):  # type: ignore[misc]
             verdict=verdict,
             shown=_shown(row, verdict),
         )
+
+
+def _lines(text: str) -> str:
+    """Browsers send every end of a line as CR LF."""
+    return text.replace("\r\n", "\n")
 
 
 def _shown(row: Destination, verdict: Verdict | None) -> preview.Preview | None:

@@ -29,7 +29,7 @@ from leadapp.leads.field_payload import Leaf, Path
 ENOUGH = 40  # a field below this score does not play the role
 SENTENCE_ENDS = frozenset(".?!؟;")
 SHARED = 3  # fields that begin with the same word
-MOST_KEPT = 30  # fields of a form of usual size
+MOST_KEPT, LONGEST_KEPT = 30, 2_000  # fields of a form of usual size, and letters of all their names
 
 
 @dataclass
@@ -75,7 +75,7 @@ def find(fields: Sequence[Leaf], pinned: Mapping[str, str]) -> Finds:
 
 def _own_facts(paths: tuple[Path, ...]) -> Sequence[Facts]:
     """What the names say; kept for forms of usual size, as most posts come from few forms."""
-    is_usual = len(paths) <= MOST_KEPT and all(len("".join(path)) <= LONGEST_NAME_OF_A_FIELD for path in paths)
+    is_usual = len(paths) <= MOST_KEPT and sum(len(key) for path in paths for key in path) <= LONGEST_KEPT
     return _kept_facts(paths) if is_usual else _facts_of_all(paths)
 
 
@@ -235,7 +235,8 @@ def _by_value(finds: Finds, known: Sequence[tuple[Leaf, Facts]]) -> None:
     if not finds.texts.keys() & {"name", "first_name", "last_name"}:
         _name_by_value(finds, fields, [one for one in generic if one.path not in finds.used])
         if not finds.texts.keys() & {"name", "first_name"}:
-            _name_by_place(finds, [pair for pair in known if pair[0] in free or pair[0].path in finds.used])
+            near = finds.used.union(one.path for one in free)
+            _name_by_place(finds, [pair for pair in known if pair[0].path in near])
     if "message" not in finds.texts:
         texts = [one for one in free if one.path not in finds.used and _may_be_message(one, facts_by[one.path])]
         short = [] if texts else _short_messages(finds, fields, generic)

@@ -61,7 +61,8 @@ def _joined(boxes: Sequence[Leaf]) -> tuple[str, int]:
     if len(boxes) == 1:
         return "", 1
     texts = [text for one in boxes for text in (one.text.split(", ") if one.is_list else [one.text.strip()])]
-    if LOCAL.fullmatch(texts[0]) and DOMAIN.fullmatch(texts[1]) and _means("email", first):
+    is_pair = not first.is_list and not boxes[1].is_list
+    if is_pair and LOCAL.fullmatch(texts[0]) and DOMAIN.fullmatch(texts[1]) and _means("email", first):
         return f"{texts[0]}@{texts[1]}", 2
     is_number = all(map(BOX.fullmatch, texts)) and len("".join(texts)) in DIGITS and min(map(len, texts)) <= MOST
     if is_number and max(map(len, texts[:-1])) <= MOST + 1 and _means("phone", first):

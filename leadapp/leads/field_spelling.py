@@ -35,11 +35,12 @@ def _slips() -> dict[str, str]:
 SLIPS = _slips()
 BY_CONSONANTS = {word.translate(ONE_VOWEL): role for role, words in NAMES.items() for word in filter(_is_long, words)}
 WORDS = OTHER_WORDS.union(MEANT, *NAMES.values())
+LONGEST = 1 + max(map(len, SLIPS))  # letters; a longer word is close to none, and dear to compare
 
 
 def misspelt(word: str) -> str:
     """The role whose word this was meant to be; "" for a word that is spelt right or close to several kinds."""
-    if len(word) < SHORTEST - 1 or not word.isascii() or word in WORDS:
+    if not SHORTEST - 1 <= len(word) <= LONGEST or not word.isascii() or word in WORDS:
         return ""
     roles = {SLIPS[close] for close in _close_to(word) if close in SLIPS}
     if len(roles) == 1:

@@ -101,7 +101,8 @@ def understand(
     finds = find(fields, pinned or {})
     _fill_in(found, finds)
     if not found.email:
-        name = next((name for name in REPLY_TO if _first(payload, (name,))), "")
+        ways = (name for name in REPLY_TO if name != honeypot.casefold())
+        name = next((name for name in ways if _first(payload, (name,))), "")
         if name:
             found.email, found.places["email"] = _first(payload, (name,)), name
             found.reasons["email"] = "it is the address to reply to"
@@ -156,11 +157,10 @@ def _is_machinery(leaf: Leaf, honeypot: str) -> bool:
 
 
 def _means_nothing(path: tuple[str, ...]) -> str:
-    """Why a field is no answer by its name alone: "" when it is one."""
-    return _kind_of(tuple(key[:LONGEST] for key in path))
+    """Why a field is no answer by its name alone: "" when it is one. Kept for names of usual length."""
+    return _kept_kind(path) if sum(map(len, path)) <= LONGEST else _kind_of(tuple(key[:LONGEST] for key in path))
 
 
-@lru_cache(maxsize=4096)
 def _kind_of(path: tuple[str, ...]) -> str:
     name, top = path[-1], path[0]
     if {name.lower(), ".".join(path).lower()} & HONEYPOTS or _is_like(TRAPS, name):
@@ -170,6 +170,9 @@ def _kind_of(path: tuple[str, ...]) -> str:
     if top.lower().startswith("utm_"):
         return MACHINERY
     return MACHINERY if _is_like(TOKENS, name) or INNER_MACHINERY.search(top) else ""
+
+
+_kept_kind = lru_cache(maxsize=4096)(_kind_of)
 
 
 def _is_like(pattern: re.Pattern[str], name: str) -> bool:

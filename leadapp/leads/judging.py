@@ -53,7 +53,7 @@ def judge(form: Form, payload: Mapping[str, Any], page: str, ruling: Ruling) -> 
     try:
         understood = understand(payload, form.honeypot, page, form.pinned_fields)
         typed: list[Answer] = [(place, text, ()) for place, text in mailboxes.settle(understood).items()]
-        answers = [*typed, *_flat(understood.answers)]
+        answers = [*typed, *_flat(understood.answers, {place for place, _, _ in typed})]
         if ruling.fault is not None:
             raise ruling.fault
         tree = _tree(payload, understood, form.pinned_fields or {})
@@ -145,9 +145,9 @@ def _normalised(value: Any, normal: Any) -> Any:
     return value if normal is None or isinstance(normal, list | dict) != isinstance(value, list | dict) else normal
 
 
-def _flat(answers: Mapping[str, Any]) -> Iterator[Answer]:
-    """Nested answers under dotted names."""
-    seen: set[str] = set()
+def _flat(answers: Mapping[str, Any], taken: Iterable[str] = ()) -> Iterator[Answer]:
+    """Nested answers under dotted names; those in `taken` belong to others."""
+    seen = set(taken)
     for name, value in answers.items():
         for steps, leaf in _leaves(value):
             path = (*path_of(name), *steps)

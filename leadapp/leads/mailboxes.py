@@ -14,7 +14,8 @@ from leadapp.leads.fields import Understood, is_address
 
 LONGEST = 1_000  # letters that are looked at
 # Somebody's words, then one address in angle brackets at the end; every part is found in one pass.
-NAMED = re.compile(r"([^<>]{0,500})<\s*(?:mailto:)?([^<>]{3,320}?)\s*>", re.IGNORECASE)
+NAMED = re.compile(r"([^<>]{0,500})<([^<>]{3,400})>")
+SCHEME = "mailto:"
 FAULT = "TYPE_EMAIL"
 
 
@@ -37,9 +38,12 @@ def _is_quoted(text: str) -> bool:
 def named_address(text: str) -> tuple[str, str] | None:
     """The words before the address, and the address; None when the text is not written so."""
     found = NAMED.fullmatch(text.strip()) if len(text) <= LONGEST else None
-    if found is None or not is_mailbox(found[2]):
+    if found is None:
         return None
-    return found[1].strip().strip("\"'").strip(), found[2]
+    address = found[2].strip()
+    if address.casefold().startswith(SCHEME):
+        address = address[len(SCHEME) :].strip()
+    return (found[1].strip().strip("\"'").strip(), address) if is_mailbox(address) else None
 
 
 def settle(understood: Understood) -> dict[str, str]:

@@ -15,7 +15,7 @@ from leadapp.deliveries.models import DeliveryState, Destination
 from leadapp.extensions import db
 from leadapp.leads import intake, integration
 from leadapp.leads.judging import Verdict, judge
-from leadapp.leads.models import Form, Lead
+from leadapp.leads.models import Form, Lead, LeadStatus
 from leadapp.leads.planning import plan_all
 from leadapp.leads.reading import Posted, came_in, read
 from leadapp.leads.rechecking import latest_leads, verdict_on
@@ -44,6 +44,8 @@ def to(
         lead, _ = read(form, _posted() if payload is None else _marked(payload))
         came_in(lead, moment)
         lead.source = SOURCE
+        if lead.status is LeadStatus.RECEIVED:  # run again, its rules would send it to the customer's API as well
+            lead.status, lead.check_at = LeadStatus.READY, None
         rows = [row for row in plan_all(lead, ()) if row.destination_id == destination.id]
         integration.show_new(lead, rows)
         if rows:

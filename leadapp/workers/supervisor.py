@@ -10,6 +10,7 @@ import gc
 import logging
 import multiprocessing
 import os
+import resource
 import signal
 import sys
 import time
@@ -196,6 +197,13 @@ def step_back(autogroup: Path = Path("/proc/self/autogroup"), terminal: str = "/
             autogroup.write_text(str(NICENESS))
 
 
+def open_more_files() -> None:
+    """As many as the machine lets us: each kept connection takes two descriptors, and the usual limit is 1,024."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with contextlib.suppress(OSError, ValueError):  # some systems name a limit that they do not grant
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def main(worker: Callable[[int, int], None], clock: Callable[[], None]) -> int:
     """What worker.py runs."""
     try:
@@ -209,4 +217,5 @@ def main(worker: Callable[[int, int], None], clock: Callable[[], None]) -> int:
     gc.collect()
     gc.freeze()  # a collection in a child would write to, and so copy, everything that it shares
     step_back()
+    open_more_files()
     return Supervisor(found, settings.shutdown_grace_seconds).run()
