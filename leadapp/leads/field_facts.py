@@ -23,6 +23,7 @@ from leadapp.leads.field_names import (
     PERSONAL,
     POLITE,
     STEMS,
+    TOPICS,
     WEAK,
     plain,
 )
@@ -60,6 +61,7 @@ class Facts:
     is_confirm: bool
     is_animals: bool = False
     is_keepers: bool = False
+    is_topic: bool = False
 
 
 def parts_of(path: Path) -> list[str]:
@@ -107,6 +109,7 @@ def _facts_of(path: Path) -> Facts:
         is_confirm=(not is_generic and bool(CONFIRMS.intersection(tail))) or any(map(last.__contains__, SAID_AGAIN)),
         is_animals=bool(ANIMALS.intersection(words)),
         is_keepers="owner" in words,
+        is_topic=not TOPICS.isdisjoint(words),
     )
 
 

@@ -185,6 +185,7 @@ def _fit(role: str, text: str, named: int) -> int:
     if role == "message":
         reads_well = look.is_prose(text) or (named < INSIDE and look.is_remark(text))
         refused = (named < INSIDE and not reads_well) or (named < FIRST and look.is_number(text))
+        refused = refused or (named < TRIMMED and look.is_choice(text))
         return -named if refused else 10 * reads_well - 59 * (named <= EXACT and look.is_code(text))
     if look.is_address(text) or "://" in text[:300] or look.is_number(text):
         return -named
@@ -211,6 +212,8 @@ def _is_no_half(finds: Finds, role: str, other: str) -> bool:
     """A company, say, where the surname should stand, beside a whole name."""
     text = finds.texts[role]
     is_beside_all = look.is_whole_name(finds.texts.get(other, "")) and finds.scores[role] < PINNED
+    if role == "last_name" and look.is_too_long_for_a_surname(text):
+        return is_beside_all
     return is_beside_all and not look.is_name(text) and not look.is_eastern(text)
 
 
@@ -230,6 +233,9 @@ def _by_value(finds: Finds, known: Sequence[tuple[Leaf, Facts]]) -> None:
     if "phone" not in finds.texts:
         written = [one for one in free if look.is_written_like_a_phone(one.text)]
         phones = [one for one in generic if look.is_phone(one.text)] or written
+        if "email" not in finds.texts:  # somebody to be reached: the number may stand in the line for the subject
+            topics = [one for one, facts in known if facts.is_topic]
+            phones = phones or [one for one in topics if look.is_written_like_a_phone(one.text)]
         if phones:
             finds.take("phone", phones[0], WEAKLY + 5, f"its value looks like a phone number ({shown(phones[0])})")
     if not finds.texts.keys() & {"name", "first_name", "last_name"}:
@@ -245,6 +251,8 @@ def _by_value(finds: Finds, known: Sequence[tuple[Leaf, Facts]]) -> None:
             finds.take("message", longest, WEAKLY + 5, f"its value is the longest free text ({shown(longest)})")
         elif short:
             finds.take("message", short[-1], WEAKLY + 5, f"its value is the last free text ({shown(short[-1])})")
+        elif asked := [one for one, facts in known if facts.is_topic and look.is_sentence(one.text)]:
+            finds.take("message", asked[0], WEAKLY + 5, f"its value is a sentence ({shown(asked[0])})")
 
 
 def _may_be_message(leaf: Leaf, facts: Facts) -> bool:

@@ -225,8 +225,8 @@ NOISE = _table("""
         お, 您的, 你的, 請輸入, الخاص, بك, للتواصل, σας, cua ban, anda, inquiry, enquiry, popup, modal
         footer, home, page, cta, index, sidebar, header, obrigatorio
     """)
-# The same in scripts that write no spaces, before the word that counts.
-POLITE = ("您的", "你的", "请输入", "請輸入", "请填写", "請填寫", "ご", "お", "御")
+# The same in scripts that write no spaces, and what programmers write before the name of a box (`txtvoornaam`).
+POLITE = ("txt", "fld", "您的", "你的", "请输入", "請輸入", "请填写", "請填寫", "ご", "お", "御")
 # These have a meaning of their own: nothing is guessed from a value beside them, and they spoil a role's word.
 OTHER = _table("""
         order, booking, quote, invoice, member, membership, card, dog, cat, horse, hund, tier, pferd, katze
@@ -238,8 +238,8 @@ OTHER = _table("""
         sirket, компания, компании, организация, חברה, החברה, شركة, الشركة, 会社, 会社名, 御社名, 貴社名
         公司, 公司名称, 회사, 회사명, partner, brand, project name, project, product, products, item
         service, services, domain, site, website, url, homepage, link, listname, list, file, filename, page
-        title, subject, betreff, sujet, asunto, assunto, oggetto, objet, onderwerp, temat, emne, amne, aihe
-        predmet, targy, subiect, konu, тема, נושא, الموضوع, 件名, 主题, 標題, 제목, titel, topic, category
+        title, subject, betreff, sujet, asunto, assunto, oggetto, objet, onderwerp, temat, emne, amne
+        aihe, predmet, targy, subiect, konu, тема, נושא, الموضوع, 件名, 主题, 標題, 제목, titel, topic, category
         type, kind, typ, tipo, school, hotel, restaurant, event, team, group, department, position, job
         role, plan, pet, child, kid, model, vehicle, car, color, size, street, strasse, straße, address
         address1, address2, adresse, adres, direccion, endereco, indirizzo, adresa, rue, road, city, town
@@ -261,6 +261,12 @@ OTHER = _table("""
         priority, reference, key, secret, cost, rating, score, occasion, industry, branche, sector, sektor
         method of contact, kontaktart, erreichbarkeit, product name, listing, property, website name
         hausnummer, house number
+    """)
+# Among these: what a message is about. Where a form has no box for the message, it may stand here.
+TOPICS = _table("""
+        subject, topic, title, betreff, thema, sujet, objet, asunto, assunto, oggetto, onderwerp, temat, emne, amne
+        aihe, predmet, targy, subiect, konu, тема, נושא, الموضوع, 件名, 主题, 標題, 제목, project, projekt, projet
+        proyecto, progetto, projeto, проект
     """)
 # A weak word only counts where the value agrees.
 WEAK = {

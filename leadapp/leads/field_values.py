@@ -99,6 +99,23 @@ def is_speech(text: str) -> bool:
     return any(word[0].islower() for word in head.split()[1:])
 
 
+def is_sentence(text: str) -> bool:
+    """Somebody's words, whole to their end: no title that a page's author wrote."""
+    text = text.strip()
+    is_long = len(text.split()) >= 4 or (len(text) >= 10 and UNSPACED.search(text[:200]) is not None)
+    return is_long and text[-1] in ".?؟。？" and is_prose(text) and is_speech(text)
+
+
+def is_too_long_for_a_surname(text: str) -> bool:
+    """Korean ones have one syllable, seldom two; a company's has more."""
+    return re.fullmatch(r"[가-힣]{4,20}", text.strip()) is not None
+
+
+def is_choice(text: str) -> bool:
+    """One word in small letters: what a page's author wrote behind a box to tick, `none` or `other`."""
+    return len(text) <= 40 and text.isalpha() and text.islower()
+
+
 def is_code(text: str) -> bool:
     """One word with a digit in it, as programs write them."""
     return len(text) <= 40 and text.isascii() and len(text.split()) == 1 and any(map(str.isdigit, text))

@@ -24,6 +24,8 @@ __all__ = ["CAPTCHAS", "HONEYPOTS", "NAMES", "REPLY_TO", "SPECIAL", "Understood"
 HONEYPOTS = frozenset({"_gotcha", "_honey", "_honeypot", "botcheck", "bot-field"})
 CAPTCHAS = frozenset({"g-recaptcha-response", "h-captcha-response", "cf-turnstile-response", "_botpoison"})
 REPLY_TO = ("_replyto", "_reply_to", "replyto")
+# Beside one of these, `from_name` says who wrote (EmailJS); elsewhere, what the owner's mail shows as its sender.
+VISITORS = {"from_email", "reply_to"}
 NEXT_PAGE = ("_next", "_redirect", "redirect", "retURL")
 SUBJECT = ("_subject", "subject")
 PAGE = ("page_url", "source_url", "landing_page", "_page")
@@ -106,6 +108,9 @@ def understand(
         if name:
             found.email, found.places["email"] = _first(payload, (name,)), name
             found.reasons["email"] = "it is the address to reply to"
+    if not found.name and payload.keys() & VISITORS and (name := _first(payload, ("from_name",))):
+        found.name, found.places["name"] = name, "from_name"
+        found.reasons["name"] = "it is who the message is from"
     gone = finds.used | hidden | {one.path for one in fields if _repeats(one, found.email)}
     found.answers = _answers(payload, gone)
     if found.email and not is_address(found.email):
