@@ -3,7 +3,7 @@
 import threading
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from leadapp.deliveries import work
 from leadapp.deliveries.channels import CHANNELS
@@ -80,3 +80,30 @@ def test_the_job_of_a_lead_that_owes_nothing_claims_nothing(form, monkeypatch):
     waiting = post_lead(form)
     jobs.send_lead_webhook(str(done.id))
     assert the_row(waiting, Kind.WEBHOOK).state is S.PENDING
+
+
+def texts_of(act) -> set[str]:
+    """The statements that something runs."""
+    said: set[str] = set()
+
+    def note(_connection, _cursor, text, *_rest):
+        said.add(text)
+
+    event.listen(db.engine, "before_cursor_execute", note)
+    try:
+        act()
+    finally:
+        event.remove(db.engine, "before_cursor_execute", note)
+    return said
+
+
+def test_a_rehearsal_makes_every_statement_of_a_delivery_and_touches_nothing(form, monkeypatch):
+    monkeypatch.setitem(CHANNELS, Kind.WEBHOOK, FakeChannel())
+    lead = post_lead(form)
+    rehearsed = texts_of(work.rehearse)
+    assert states() == [S.PENDING]
+    delivered = texts_of(lambda: jobs.send_lead_webhook(str(lead.id)))
+    assert states() == [S.DELIVERED]
+    left = delivered - rehearsed
+    begun = {"BEGIN IMMEDIATE", "UPDATE lead", "INSERT INTO audit_event"}  # what a lead shows differs each time
+    assert {text.split(" SET ")[0].split(" (")[0] for text in left} <= begun

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 from sqlalchemy import (
@@ -24,10 +24,11 @@ from sqlalchemy import (
     table,
     update,
 )
+from sqlalchemy.orm import aliased
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from leadapp.clock import db_now, prepared
-from leadapp.columns import Enumerated
+from leadapp.columns import Enumerated, new_id
 from leadapp.config import settings
 from leadapp.database import release, transaction
 from leadapp.deliveries.claims import Claim
@@ -84,20 +85,41 @@ class Wanted:
     lead: tuple[UUID, Purpose] | None = None
 
 
+class _There(NamedTuple):
+    """What a Claim holds of its destination, and how many rows are in flight to it."""
+
+    settings: dict[str, Any]
+    secret: str | None
+    in_flight: int
+
+
 @dataclass(frozen=True)
 class _Candidate:
     id: UUID
     destination_id: int
     is_trial: bool
+    there: _There | None = None  # of a lead's own rows, which are few: read with them, to save two round trips
 
 
 def claim(wanted: Wanted, worker: str) -> list[Claim]:
     """At most POOL rows, now `sending` with their Attempt written, and the database connection given back."""
     with transaction():
         candidates = list(_within_limits(_candidates(wanted)))
-        claims = _take([candidate.id for candidate in candidates], worker) if candidates else []
+        claims = _take(candidates, worker) if candidates else []
     release()
     return claims
+
+
+def rehearse() -> None:
+    """Run each statement of a claim on nothing, in the open transaction (see work.rehearse)."""
+    nobody = {"lead_id": new_id(), "purpose": Purpose.LEAD_WEBHOOK}
+    _read(_owed(), {**nobody, "ids": [], "most": 0})
+    db.session.connection().execute(STILL_OWED, nobody)
+    query = _others(is_any_destination=False)
+    _read(query, {"kinds": [Kind.WEBHOOK], "ids": [], "most": 0, "cap": settings().destination_cap})
+    _in_flight(set())
+    db.session.connection().execute(DESTINATIONS, {"ids": []})
+    _take([], "")
 
 
 def _candidates(wanted: Wanted) -> list[_Candidate]:
@@ -137,7 +159,13 @@ def _asked_for() -> Due:
 
 @prepared
 def _owed() -> Due:
-    return _due().where(*OF_LEAD, not_(THESE))
+    """With what _There holds behind it."""
+    other = aliased(Delivery)
+    in_flight = select(func.count()).where(
+        other.destination_id == Delivery.destination_id, is_word(other.state, DeliveryState.SENDING)
+    )
+    there = (Destination.settings, Destination.secret, in_flight.correlate(Delivery).scalar_subquery())
+    return cast(Due, _due().add_columns(*there).where(*OF_LEAD, not_(THESE)))
 
 
 @prepared
@@ -154,14 +182,20 @@ def _full() -> Select[int]:
 
 def _read(query: Due, asked: Mapping[str, Any]) -> list[_Candidate]:
     rows = db.session.connection().execute(query, asked)
-    return [_Candidate(row[0], row[1], row[2] is DestinationState.PAUSED) for row in rows]
+    return [_Candidate(row[0], row[1], row[2] is DestinationState.PAUSED, _there(row)) for row in rows]
+
+
+def _there(row: Sequence[Any]) -> _There | None:
+    return _There(dict(row[3]), row[4], row[5]) if len(row) > 3 else None
 
 
 def _within_limits(candidates: Sequence[_Candidate]) -> Iterator[_Candidate]:
     """Those that the destination's cap leaves room for; of a paused destination the one trial."""
     destinations = {candidate.destination_id for candidate in candidates}
     trials = _locked_for_trial({candidate.destination_id for candidate in candidates if candidate.is_trial})
-    in_flight = _in_flight(destinations) if candidates else Counter()
+    known = {candidate.destination_id: candidate.there.in_flight for candidate in candidates if candidate.there}
+    asked = destinations - known.keys()
+    in_flight = Counter(known) + (_in_flight(asked) if asked else Counter())
     for candidate in candidates:
         cap = settings().destination_cap
         if candidate.is_trial:
@@ -183,13 +217,14 @@ def _in_flight(destinations: set[int]) -> Counter[int]:
     return Counter(dict(db.session.connection().execute(IN_FLIGHT, {"ids": list(destinations)}).all()))
 
 
-def _take(ids: Sequence[UUID], worker: str) -> list[Claim]:
-    connection = db.session.connection()
+def _take(candidates: Sequence[_Candidate], worker: str) -> list[Claim]:
+    ids, connection = [candidate.id for candidate in candidates], db.session.connection()
     rows = {row.id: row for row in connection.execute(_mark(settings().lease_seconds), {"ids": ids})}
-    there = {row.destination_id for row in rows.values()}
-    destinations = {row.id: row for row in connection.execute(DESTINATIONS, {"ids": list(there)})}
+    there: dict[int, Any] = {candidate.destination_id: candidate.there for candidate in candidates}
+    if unknown := [destination_id for destination_id, found in there.items() if found is None]:
+        there |= {row.id: row for row in connection.execute(DESTINATIONS, {"ids": unknown})}
     connection.execute(_attempts(), {"ids": ids, "worker": worker[:80]})
-    return [_describe(rows[row_id], destinations[rows[row_id].destination_id]) for row_id in ids]
+    return [_describe(rows[row_id], there[rows[row_id].destination_id]) for row_id in ids]
 
 
 @prepared

@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, func, select, update
 
 from leadapp.audit import record
+from leadapp.columns import new_id
 from leadapp.config import settings
 from leadapp.database import release, transaction
 from leadapp.deliveries import destinations, outbox
@@ -150,6 +151,18 @@ def settle(results: Sequence[Result]) -> list[Settled]:
     for one in ours:
         _tell(one, states[one.row.id], moment)
     return [Settled(one.row.id, states[one.row.id]) for one in ours]
+
+
+def rehearse() -> None:
+    """Run each statement of a plain success on nothing, in the open transaction (see work.rehearse)."""
+    _lock([])
+    moment, connection = outbox.moment(), db.session.connection()
+    nothing = dict.fromkeys(("finished_at", "duration_ms", "status_code"))
+    said = {"outcome": AttemptOutcome.DELIVERED, "answer": "", "error": ""}
+    connection.execute(COMPLETE, [{"of_delivery": new_id(), "of_fence": 0, **nothing, **said}])
+    connection.execute(DELIVER, {"ids": [], "at": moment, "code": None})
+    for tell in outbox.ON_CHANGE:
+        tell([])
 
 
 def _lock(ids: Sequence[UUID]) -> dict[UUID, _Held]:

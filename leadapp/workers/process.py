@@ -147,6 +147,7 @@ def run_worker(index: int, total: int) -> None:
     threading.Thread(target=_watch, args=(app,), daemon=True, name="heartbeat").start()
     with app.app_context():
         names = queues_for(index, total)
+        _rehearse()
         while not work.STOP.is_set():
             if queue.answers():
                 serve(names)
@@ -155,6 +156,13 @@ def run_worker(index: int, total: int) -> None:
                 work.STOP.wait(1.0)
         work.finish(settings().shutdown_grace_seconds)
         _sign_off()
+
+
+def _rehearse() -> None:
+    try:
+        work.rehearse()
+    except DBAPIError:  # not there yet, or without its tables: the first job tells
+        db.session.rollback()
 
 
 def serve(names: Sequence[str], *, is_burst: bool = False) -> None:
