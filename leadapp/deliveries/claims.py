@@ -41,7 +41,7 @@ class Ended(NamedTuple):
     seconds: float
 
 
-# Called after the commit for each attempt that ended; app.py fills it, in sight.
+# Called after the commit for each attempt that ended; desk.py fills it, in sight.
 ON_ENDED: list[Callable[[Ended], None]] = []
 
 

@@ -31,7 +31,7 @@ from leadapp.extensions import db
 from leadapp.queue import Bell, ring, withdraw
 from leadapp.sql import among, not_word
 
-# Called with the lead ids of changed rows, inside the transaction that changes them; app.py fills it, in sight.
+# Called with the lead ids of changed rows, inside the transaction that changes them; desk.py fills it, in sight.
 ON_CHANGE: list[Callable[[Sequence[UUID]], None]] = []
 
 PURPOSES = {

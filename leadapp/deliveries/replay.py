@@ -24,7 +24,7 @@ from leadapp.extensions import db
 PER_MINUTE = 60
 LOOKED_AT = 500  # leads that a preview runs today's rules on; a few milliseconds each
 MOST_PER_MINUTE = 6_000
-# What the layer above knows of leads; app.py puts it in, in sight.
+# What the layer above knows of leads; desk.py puts it in, in sight.
 LEADS: Leads | None = None
 
 _R = ReplayState

@@ -53,7 +53,7 @@ class Accepted:
     is_new: bool = True
 
 
-# Called after the commit with the form, the lead and its source; app.py fills it, in sight.
+# Called after the commit with the form, the lead and its source; desk.py fills it, in sight.
 ON_ACCEPTED: list[Callable[[Form, Accepted, str], None]] = []
 
 
