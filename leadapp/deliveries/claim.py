@@ -182,11 +182,10 @@ def _full() -> Select[int]:
 
 def _read(query: Due, asked: Mapping[str, Any]) -> list[_Candidate]:
     rows = db.session.connection().execute(query, asked)
-    return [_Candidate(row[0], row[1], row[2] is DestinationState.PAUSED, _there(row)) for row in rows]
-
-
-def _there(row: Sequence[Any]) -> _There | None:
-    return _There(dict(row[3]), row[4], row[5]) if len(row) > 3 else None
+    return [
+        _Candidate(row[0], row[1], row[2] is DestinationState.PAUSED, _There(*row[3:]) if len(row) > 3 else None)
+        for row in map(tuple[Any, ...], rows)
+    ]
 
 
 def _within_limits(candidates: Sequence[_Candidate]) -> Iterator[_Candidate]:

@@ -23,15 +23,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from leadapp.config import settings
 from leadapp.database import release, transaction
-from leadapp.deliveries import claim as claiming
 from leadapp.deliveries import outbox
-from leadapp.deliveries import settle as settling
 from leadapp.deliveries.channels import CHANNELS
 from leadapp.deliveries.claim import Wanted, claim
+from leadapp.deliveries.claim import rehearse as rehearse_claim
 from leadapp.deliveries.claims import Claim
 from leadapp.deliveries.due import QUEUE_KINDS, queue_of
 from leadapp.deliveries.models import Delivery, DeliveryState, Purpose
 from leadapp.deliveries.settle import Result, Settled, settle
+from leadapp.deliveries.settle import rehearse as rehearse_settle
 from leadapp.errors import DeliveryError, DeliveryFailed, NotSentError, TemporaryError
 from leadapp.extensions import db
 from leadapp.http import LANES
@@ -95,8 +95,8 @@ def rehearse() -> None:
     """Run what a delivery runs, on nothing: each process makes its statements once, which takes some 80 ms in all, and
     the first lead need not wait for that."""
     with transaction():
-        claiming.rehearse()
-        settling.rehearse()
+        rehearse_claim()
+        rehearse_settle()
     release()
 
 
